@@ -31,28 +31,28 @@ G_BEGIN_DECLS
 
 /* ---- further fields ---- */
 
-#define GST_DREAMVERSE_FIELD_MODEL "model"         /* string: its name */
+#define GST_DREAMVERSE_FIELD_MODEL "model"           /* string: its name */
 #define GST_DREAMVERSE_FIELD_PROCEDURAL "procedural" /* boolean: a drawing */
-#define GST_DREAMVERSE_FIELD_START "start"         /* uint64, ns, running time */
-#define GST_DREAMVERSE_FIELD_END "end"             /* uint64, ns, running time */
-#define GST_DREAMVERSE_FIELD_FRAMES "frames"       /* uint */
-#define GST_DREAMVERSE_FIELD_SAMPLES "samples"     /* uint64, a channel */
-#define GST_DREAMVERSE_FIELD_ABORTED "aborted"     /* boolean */
-#define GST_DREAMVERSE_FIELD_LAST "last"           /* boolean */
-#define GST_DREAMVERSE_FIELD_STAGE "stage"         /* string */
-#define GST_DREAMVERSE_FIELD_FRACTION "fraction"   /* double, 0 to 1 */
+#define GST_DREAMVERSE_FIELD_START "start"       /* uint64, ns, running time */
+#define GST_DREAMVERSE_FIELD_END "end"           /* uint64, ns, running time */
+#define GST_DREAMVERSE_FIELD_FRAMES "frames"     /* uint */
+#define GST_DREAMVERSE_FIELD_SAMPLES "samples"   /* uint64, a channel */
+#define GST_DREAMVERSE_FIELD_ABORTED "aborted"   /* boolean */
+#define GST_DREAMVERSE_FIELD_LAST "last"         /* boolean */
+#define GST_DREAMVERSE_FIELD_STAGE "stage"       /* string */
+#define GST_DREAMVERSE_FIELD_FRACTION "fraction" /* double, 0 to 1 */
 #define GST_DREAMVERSE_FIELD_GENERATION_MS "generation-ms" /* double */
-#define GST_DREAMVERSE_FIELD_TIMINGS "timings" /* GstStructure: stage = ms */
-#define GST_DREAMVERSE_FIELD_SEGMENTS "segments"   /* uint */
-#define GST_DREAMVERSE_FIELD_BYTES "bytes"         /* uint64 */
-#define GST_DREAMVERSE_FIELD_FRAGMENTS "fragments" /* uint */
-#define GST_DREAMVERSE_FIELD_CODE "code"           /* string, kebab-case */
-#define GST_DREAMVERSE_FIELD_MESSAGE "message"     /* string, a sentence */
-#define GST_DREAMVERSE_FIELD_COMMAND "command"     /* string */
-#define GST_DREAMVERSE_FIELD_ID "id"               /* string */
-#define GST_DREAMVERSE_FIELD_PROMPT_ID "prompt-id" /* string */
+#define GST_DREAMVERSE_FIELD_TIMINGS "timings"   /* GstStructure: stage = ms */
+#define GST_DREAMVERSE_FIELD_SEGMENTS "segments" /* uint */
+#define GST_DREAMVERSE_FIELD_BYTES "bytes"       /* uint64 */
+#define GST_DREAMVERSE_FIELD_FRAGMENTS "fragments"     /* uint */
+#define GST_DREAMVERSE_FIELD_CODE "code"               /* string, kebab-case */
+#define GST_DREAMVERSE_FIELD_MESSAGE "message"         /* string, a sentence */
+#define GST_DREAMVERSE_FIELD_COMMAND "command"         /* string */
+#define GST_DREAMVERSE_FIELD_ID "id"                   /* string */
+#define GST_DREAMVERSE_FIELD_PROMPT_ID "prompt-id"     /* string */
 #define GST_DREAMVERSE_FIELD_QUEUE_DEPTH "queue-depth" /* uint */
-#define GST_DREAMVERSE_FIELD_PAUSED "paused"       /* boolean */
+#define GST_DREAMVERSE_FIELD_PAUSED "paused"           /* boolean */
 
 /* ---- element messages of dreamversesrc ---- */
 
@@ -151,12 +151,12 @@ gst_dreamverse_parse_segment (
       gst_structure_get_string (structure, GST_DREAMVERSE_FIELD_STREAM_ID);
   segment->prompt =
       gst_structure_get_string (structure, GST_DREAMVERSE_FIELD_PROMPT);
-  return segment->stream_id
-         && gst_structure_get_uint (
-             structure, GST_DREAMVERSE_FIELD_EPOCH, &segment->epoch)
-         && gst_structure_get_uint (
-             structure, GST_DREAMVERSE_FIELD_INDEX, &segment->index)
-         && gst_structure_get_uint64 (
+  return segment->stream_id &&
+         gst_structure_get_uint (
+             structure, GST_DREAMVERSE_FIELD_EPOCH, &segment->epoch) &&
+         gst_structure_get_uint (
+             structure, GST_DREAMVERSE_FIELD_INDEX, &segment->index) &&
+         gst_structure_get_uint64 (
              structure, GST_DREAMVERSE_FIELD_SEQUENCE, &segment->sequence);
 }
 
@@ -168,8 +168,8 @@ gst_dreamverse_parse_segment (
 static inline gboolean
 gst_dreamverse_message_has_name (GstMessage *message, const gchar *name)
 {
-  return GST_MESSAGE_TYPE (message) == GST_MESSAGE_ELEMENT
-         && gst_message_has_name (message, name);
+  return GST_MESSAGE_TYPE (message) == GST_MESSAGE_ELEMENT &&
+         gst_message_has_name (message, name);
 }
 
 /**
@@ -188,8 +188,8 @@ gst_dreamverse_message_parse_step_complete (GstMessage *message,
   const GValue *value;
 
   if (!gst_dreamverse_message_has_name (
-          message, GST_DREAMVERSE_MESSAGE_STEP_COMPLETE)
-      || !gst_dreamverse_parse_segment (s, segment))
+          message, GST_DREAMVERSE_MESSAGE_STEP_COMPLETE) ||
+      !gst_dreamverse_parse_segment (s, segment))
     return FALSE;
   value = gst_structure_get_value (s, GST_DREAMVERSE_FIELD_TIMINGS);
   *timings = value && GST_VALUE_HOLDS_STRUCTURE (value)
@@ -213,8 +213,8 @@ gst_dreamverse_message_parse_media_error (GstMessage *message,
   const GstStructure *s = gst_message_get_structure (message);
 
   if (!gst_dreamverse_message_has_name (
-          message, GST_DREAMVERSE_MESSAGE_MEDIA_ERROR)
-      || !gst_dreamverse_parse_segment (s, segment))
+          message, GST_DREAMVERSE_MESSAGE_MEDIA_ERROR) ||
+      !gst_dreamverse_parse_segment (s, segment))
     return FALSE;
   *stage = gst_structure_get_string (s, GST_DREAMVERSE_FIELD_STAGE);
   *text = gst_structure_get_string (s, GST_DREAMVERSE_FIELD_MESSAGE);

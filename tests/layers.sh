@@ -1,0 +1,178 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Usage: layers.sh [--self-test] [ROOT]
+#
+# Fails when a file looks where its layer must not (docs/design.md, "Layers"),
+# when its name promises something else than its includes, or when it lacks a
+# licence line or outgrows 900 lines. --self-test plants one violation of each
+# kind in a copy and demands that it is found.
+set -uo pipefail
+
+self_test=no
+if [ "${1:-}" = --self-test ]; then
+  self_test=yes
+  shift
+fi
+root=$(cd "${1:-$(dirname "$0")/..}" && pwd)
+
+wrong=0
+complain ()
+{
+  echo "$1: $2"
+  wrong=1
+}
+
+# includes FILE: what it includes, one a line.
+includes ()
+{
+  sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]([^>"]*)[>"].*/\1/p' "$1"
+}
+
+# forbid FILE REGEX WHY: no include may match.
+forbid ()
+{
+  local name
+  while read -r name; do
+    if [[ $name =~ $2 ]]; then
+      complain "$1" "includes $name: $3"
+    fi
+  done < <(includes "$1")
+}
+
+sources ()
+{
+  [ -d "$root/$1" ] || return 0
+  (cd "$root" && find "$1" -name '*.[ch]' | LC_ALL=C sort)
+}
+
+glib='^(glib|gio|gobject|gmodule|glib-object|gst/|gst\.h|libsoup|json-glib)'
+
+check ()
+{
+  local file name
+  cd "$root" || exit 1
+
+  for file in $(sources kernels); do
+    forbid "$file" "$glib" "kernels know no GLib"
+    forbid "$file" '(generator|plugin|server)/' "kernels know tensors only"
+  done
+
+  for file in $(sources gst/generator); do
+    forbid "$file" "$glib" "the generator knows neither GLib nor GStreamer"
+    forbid "$file" '(plugin|server|viewer)/|^gst' \
+      "the generator knows nothing of what uses it"
+  done
+
+  for file in $(sources gst/plugin); do
+    name=$(basename "$file")
+    forbid "$file" '(procedural|ltx2|kernels)/' \
+      "the plugin knows the generator through generator.h, error.h, segment.h"
+    forbid "$file" '(server|viewer)/' "the plugin knows no server"
+    case $name in
+      gst*)
+        if ! includes "$file" | grep -qE '^gst'; then
+          complain "$file" "is named gst… and includes no GStreamer"
+        fi
+        ;;
+      plugin.c) ;; # the entry point: GStreamer's, under its usual name
+      *)
+        forbid "$file" '^gst' "without gst in its name a file knows no GStreamer"
+        ;;
+    esac
+    case $name in
+      fmp4*) forbid "$file" "$glib" "the MP4 code is plain C11" ;;
+    esac
+  done
+
+  for file in $(sources gst/server); do
+    forbid "$file" '(generator|procedural|ltx2|kernels)/|^generator\.h' \
+      "the server knows elements, not generators"
+  done
+
+  # The page works without a network: it names no other host.
+  if [ -d gst/viewer ]; then
+    while IFS=: read -r file name; do
+      complain "$file" "names another host: $name"
+    done < <(grep -rEo --include='*.html' --include='*.js' --include='*.css' \
+      '(https?:)?//[a-z0-9-]+\.[a-z]{2,}[^"'"'"' ]*' gst/viewer \
+      | grep -v 'www.w3.org')
+  fi
+
+  while read -r file; do
+    [ -f "$file" ] || continue
+    if ! head -n 3 "$file" | grep -q 'SPDX-License-Identifier: LGPL-2.1-or-later'; then
+      complain "$file" "has no licence line at its top"
+    fi
+    if [ "$(wc -l <"$file")" -gt 900 ]; then
+      complain "$file" "has more than 900 lines: it has two subjects"
+    fi
+  done < <(find gst kernels tests pipelines \( -name '*.[ch]' -o -name '*.js' \
+    -o -name '*.css' -o -name '*.sh' -o -name '*.py' \) 2>/dev/null \
+    | grep -v /node_modules/ | LC_ALL=C sort)
+}
+
+if [ $self_test = no ]; then
+  check
+  [ $wrong = 0 ] && echo "the layers hold"
+  exit $wrong
+fi
+
+# ---- self-test ----
+
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
+missed=0
+
+# plant FILE TEXT: with this line added the check must fail and name the file.
+plant ()
+{
+  local said
+  rm -rf "${copy:?}"/*
+  mkdir -p "$copy/gst" "$copy/$(dirname "$1")"
+  cp -r "$root/gst/generator" "$root/gst/plugin" "$copy/gst/"
+  [ ! -d "$root/gst/viewer" ] || cp -r "$root/gst/viewer" "$copy/gst/"
+  if ! said=$("$self" "$copy"); then
+    echo "the clean copy is not clean: $said"
+    missed=1
+    return
+  fi
+  mkdir -p "$copy/$(dirname "$1")"
+  if [ ! -f "$copy/$1" ]; then
+    echo '/* SPDX-License-Identifier: LGPL-2.1-or-later */' >"$copy/$1"
+  fi
+  printf '%b\n' "$2" >>"$copy/$1"
+  if said=$("$self" "$copy"); then
+    echo "not found: '$2' in $1"
+    missed=1
+  elif ! grep -q "^$1: " <<<"$said"; then
+    echo "found, but not named: '$2' in $1: $said"
+    missed=1
+  fi
+}
+
+plant gst/generator/segment.c '#include <glib.h>'
+plant gst/generator/segment.c '#include <gst/gst.h>'
+plant gst/generator/procedural/scene.h '# include "../../plugin/wire.h"'
+plant gst/generator/error.c '#include "gstdreamverse.h"'
+plant gst/plugin/fmp4.h '#include <gst/gst.h>'
+plant gst/plugin/fmp4.h '#include <glib.h>'
+plant gst/plugin/wire.h '#include "gstdreamverse.h"'
+plant gst/plugin/gstdreamverse.h '#include "../generator/procedural/scene.h"'
+plant gst/plugin/gstnothing.c '#include <string.h>'
+plant gst/plugin/plugin.c '#include "../server/server.h"'
+plant gst/server/server.c '#include "../generator/generator.h"'
+plant kernels/ref/add.c '#include <glib.h>'
+plant kernels/ref/add.c '#include "../../gst/generator/generator.h"'
+plant gst/viewer/viewer.js "// SPDX-License-Identifier: LGPL-2.1-or-later\nimport('https://cdn.example.com/x.js');"
+plant gst/plugin/fmp4.h "$(yes '/* long */' | head -n 900)"
+rm -rf "${copy:?}"/*
+mkdir -p "$copy/gst/plugin"
+echo '#include <gst/gst.h>' >"$copy/gst/plugin/gstnew.c"
+if "$self" "$copy" >/dev/null; then
+  echo "not found: a file without a licence line"
+  missed=1
+fi
+[ $missed = 0 ] && echo "every planted violation was found"
+exit $missed

@@ -1,0 +1,213 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Installs what is missing, builds in ./build, runs the tests. Ends with the
+# line `N passed, N failed`, and with a non-zero status if anything failed.
+set -uo pipefail
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=pipelines/packages.sh
+. "$top/pipelines/packages.sh"
+
+everyday=(generator plugin project pipelines e2e browser)
+in_ci=("${everyday[@]}" e2e-large stress asan tsan fuzz soak)
+
+usage='Usage: tests/run.sh [--no-install] [--help] [SUITE...]
+
+Builds and runs the tests. Without a SUITE: '"${everyday[*]}"'.
+
+Suites:
+  generator   segment arithmetic, procedural picture and sound
+  plugin      the elements, one by one
+  project     layers, format, documentation, installation, scripts
+  pipelines   every script in pipelines/ and the C program, run
+  e2e         whole pipelines at a real socket, every frame accounted for
+  e2e-large   the same at 1920x1088
+  browser     headless Chromium plays the stream
+  stress      random state changes, slow and many viewers
+  asan        generator, plugin and stress under AddressSanitizer and UBSan
+  tsan        generator and plugin under ThreadSanitizer
+  fuzz        each fuzzer for DREAMVERSE_FUZZ_SECONDS (600)
+  soak        DREAMVERSE_SOAK_SEGMENTS (10000) segments in a row
+  bench       prints ratios; never fails on a figure
+  ci          what CI runs: all but bench, fuzz 30 s each, soak 500'
+
+say ()
+{
+  printf '== %s\n' "$*"
+}
+
+# ---- options ----
+
+install=yes
+suites=()
+for argument; do
+  case $argument in
+    --no-install) install=no ;;
+    --help | -h)
+      echo "$usage"
+      exit 0
+      ;;
+    ci)
+      suites+=("${in_ci[@]}")
+      export DREAMVERSE_FUZZ_SECONDS=${DREAMVERSE_FUZZ_SECONDS:-30}
+      export DREAMVERSE_SOAK_SEGMENTS=${DREAMVERSE_SOAK_SEGMENTS:-500}
+      ;;
+    generator | plugin | project | pipelines | e2e | e2e-large | browser \
+      | stress | asan | tsan | fuzz | soak | bench)
+      suites+=("$argument")
+      ;;
+    *)
+      echo "tests/run.sh: no suite and no option is called '$argument'" >&2
+      echo "Try tests/run.sh --help" >&2
+      exit 2
+      ;;
+  esac
+done
+[ ${#suites[@]} -gt 0 ] || suites=("${everyday[@]}")
+
+# ---- installing ----
+
+installed=0
+if [ $install = yes ]; then
+  packages_install "${TMPDIR:-/tmp}/dreamverse-apt.$(id -u).log" \
+    "${packages_build[@]}" "${packages_run[@]}" "${packages_test[@]}" \
+    || installed=$?
+  [ $installed = 0 ] || [ $installed = 10 ] || exit 1
+  # Through sudo only the installing is done as root.
+  if [ "$(id -u)" = 0 ] && [ -n "${SUDO_UID:-}" ] && [ "$SUDO_UID" != 0 ] \
+    && [ "$(stat -c %u "$top")" = "$SUDO_UID" ]; then
+    exec setpriv --reuid="$SUDO_UID" --regid="${SUDO_GID:-$SUDO_UID}" \
+      --init-groups env SUDO_UID='' \
+      HOME="$(getent passwd "$SUDO_UID" | cut -d: -f6)" \
+      "$0" --no-install "${suites[@]}"
+  fi
+fi
+for tool in meson ninja python3; do
+  command -v $tool >/dev/null || {
+    echo "tests/run.sh: $tool is missing: run this without --no-install" >&2
+    exit 1
+  }
+done
+
+# ---- building and running ----
+
+export GSETTINGS_BACKEND=memory
+python=/usr/bin/python3
+logs=() # what meson and the fuzzers wrote, for the sum
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+
+# record NAME RESULT: a result that meson does not know of.
+record ()
+{
+  printf '{"name": "%s", "result": "%s"}\n' "$1" "$2" >>"$results/own.json"
+}
+
+# build DIRECTORY OPTION...: configures once, builds; quiet unless it fails.
+build ()
+{
+  local directory=$1 log=$1/log
+  shift
+  mkdir -p "$log"
+  if [ ! -f "$directory/build.ninja" ]; then
+    set -- meson setup "$directory" "$top" "$@"
+  elif [ $installed = 10 ]; then
+    set -- meson setup --reconfigure "$directory" "$top"
+  else
+    set -- true
+  fi
+  say "building in ${directory#"$top"/}"
+  if ! "$@" >"$log/configure.log" 2>&1 </dev/null; then
+    tail -n 30 "$log/configure.log"
+    echo "configuring failed; the whole log is $log/configure.log"
+  elif ! ninja -C "$directory" >"$log/build.log" 2>&1 </dev/null; then
+    tail -n 30 "$log/build.log"
+    echo "building failed; the whole log is $log/build.log"
+  else
+    return 0
+  fi
+  record "build in ${directory#"$top"/}" FAIL
+  return 1
+}
+
+# meson_test DIRECTORY NAME ARGUMENT...
+meson_test ()
+{
+  local directory=$1 name=$2 started=$SECONDS
+  shift 2
+  say "$name"
+  rm -f "$directory/meson-logs/$name.json"
+  meson test -C "$directory" --no-rebuild --print-errorlogs \
+    --logbase "$name" "$@" </dev/null 2>&1 | grep -v -e '^ninja:' \
+    -e '^Full log' -e '^$' -e '^Ok:' -e '^Expected Fail:' -e '^Fail:' \
+    -e '^Unexpected Pass:' -e '^Skipped:' -e '^Timeout:'
+  if [ -s "$directory/meson-logs/$name.json" ]; then
+    logs+=("$directory/meson-logs/$name.json")
+  else
+    echo "no test ran"
+    record "suite $name" FAIL
+  fi
+  echo "   $((SECONDS - started)) s"
+}
+
+fuzz ()
+{
+  local directory=$top/build-fuzz seconds=${DREAMVERSE_FUZZ_SECONDS:-600}
+  local target name corpus
+  CC=clang build "$directory" -Dfuzzing=enabled -Dtests=disabled \
+    -Db_lundef=false || return
+  for target in "$directory"/tests/fuzz/fuzz-*; do
+    if [ ! -x "$target" ] || [ ! -f "$target" ]; then continue; fi
+    name=$(basename "$target")
+    say "$name, $seconds s"
+    corpus=$results/corpus
+    rm -rf "$corpus"
+    mkdir "$corpus"
+    if "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
+      -artifact_prefix="$directory/log/$name-" "$corpus" \
+      "$top/tests/fuzz/corpus/${name#fuzz-}" \
+      >"$directory/log/$name.log" 2>&1 </dev/null; then
+      tail -n 1 "$directory/log/$name.log"
+      record "$name" OK
+    else
+      tail -n 40 "$directory/log/$name.log"
+      record "$name" FAIL
+    fi
+  done
+  [ -s "$results/own.json" ] || record "a fuzzer to run" FAIL
+}
+
+main_ready=''
+main_build ()
+{
+  if [ -z "$main_ready" ]; then
+    main_ready=no
+    build "$top/build" && main_ready=yes
+  fi
+  [ $main_ready = yes ]
+}
+
+for suite in "${suites[@]}"; do
+  case $suite in
+    asan)
+      build "$top/build-asan" -Db_sanitize=address,undefined -Db_lundef=false \
+        && meson_test "$top/build-asan" asan --timeout-multiplier 5 \
+          --suite generator --suite plugin
+      ;;
+    tsan)
+      build "$top/build-tsan" -Db_sanitize=thread -Db_lundef=false \
+        && meson_test "$top/build-tsan" tsan --timeout-multiplier 10 \
+          --suite generator --suite plugin
+      ;;
+    fuzz) fuzz ;;
+    soak | bench)
+      main_build && meson_test "$top/build" "$suite" --suite "$suite" \
+        --timeout-multiplier 60 --verbose
+      ;;
+    *) main_build && meson_test "$top/build" "$suite" --suite "$suite" ;;
+  esac
+done
+
+touch "$results/own.json"
+$python "$top/tests/sum.py" "$results/own.json" "${logs[@]}"
