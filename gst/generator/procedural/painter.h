@@ -17,11 +17,11 @@
 /* Everything that one frame depends on. The sums grow with the scene's speed,
  * wind and camera at each frame, so that a change of them never jumps. */
 typedef struct {
-  DvScene from, to; /* before and after the running morph */
-  float mix;        /* 0: all @from, 1: all @to; eased */
-  DvScene scene;    /* the two, mixed */
-  uint64_t frame;   /* frames since reset */
-  double time;      /* seconds of scene time, faster when speed is high */
+  DvScene from, to;   /* before and after the running morph */
+  float mix;          /* 0: all @from, 1: all @to; eased */
+  DvScene scene;      /* the two, mixed */
+  uint64_t frame;     /* frames since reset */
+  double time;        /* seconds of scene time, faster when speed is high */
   double camera_x;    /* picture widths drifted to the right */
   double camera_zoom; /* log2 of how far the camera went forward */
   double wind;        /* seconds of wind blown, weighted by its strength */

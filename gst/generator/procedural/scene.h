@@ -31,15 +31,22 @@ typedef struct {
   float hue, tint, saturation, brightness;
 
   /* motion and mood */
-  float speed;                  /* 0 still, 1 rushing; 0.3 is usual */
-  float camera_x, camera_zoom;  /* drift right (+) or left (-) and forward (+)
-                                 * or back (-), in [-1, 1] */
-  float calm, joy, dread, awe;  /* mood; colours sound and light */
-  float bells, drone, music;    /* sound asked for in words */
+  float speed;                 /* 0 still, 1 rushing; 0.3 is usual */
+  float camera_x, camera_zoom; /* drift right (+) or left (-) and forward (+)
+                                * or back (-), in [-1, 1] */
+  float calm, joy, dread, awe; /* mood; colours sound and light */
+  float bells, drone, music;   /* sound asked for in words */
 
-  /* unknown words: the same words always give the same seed */
+  /* what a place or its plants may be made of, beyond the fields above */
+  float volcano, village, nebula, autumn, blossom, neon;
+
+  /* place words and unknown words: the same words always give the same seed,
+   * so that a change of light or weather keeps the shapes */
   uint32_t seed;
 } DvScene;
+
+/* What an empty prompt looks like before a place is chosen for it. */
+void dv_scene_default (DvScene *scene);
 
 /* Reads the words of @prompt (UTF-8, may be NULL, may be garbage). Never
  * fails: what is not known becomes the seed. */
