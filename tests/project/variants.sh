@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Usage: variants.sh ROOT WORK generator|server|cuda
+#
+# The other ways to build: the generator alone where neither GStreamer nor GLib
+# is installed, and the plugin without its network parts.
+set -euo pipefail
+root=$1
+work=$2/$3
+rm -rf "$work"
+mkdir -p "$work"
+
+quietly ()
+{
+  "$@" >"$work/log" 2>&1 || { tail -n 40 "$work/log"; exit 1; }
+}
+
+case $3 in
+  generator)
+    # pkg-config sees nothing but libcheck here.
+    mkdir "$work/pc"
+    if file=$(pkg-config --variable=pcfiledir check 2>/dev/null); then
+      cp "$file/check.pc" "$work/pc/"
+    fi
+    export PKG_CONFIG_LIBDIR=$work/pc PKG_CONFIG_PATH=
+    quietly meson setup "$work/build" "$root" -Dgstreamer=disabled
+    quietly ninja -C "$work/build"
+    if [ -e "$work/build/gst/plugin/libgstdreamverse.so" ]; then
+      echo "a plugin was built without GStreamer"
+      exit 1
+    fi
+    if [ -f "$work/pc/check.pc" ]; then
+      quietly meson test -C "$work/build" --no-rebuild segment
+      for program in "$work"/build/tests/unit/generator/test-*; do
+        if [ -f "$program" ] && ldd "$program" | grep -E 'glib|gst'; then
+          echo "$program needs the libraries above"
+          exit 1
+        fi
+      done
+    fi
+    ;;
+  server)
+    quietly meson setup "$work/build" "$root" -Dserver=disabled -Dtests=disabled
+    quietly ninja -C "$work/build"
+    export GST_REGISTRY_1_0=$work/registry
+    export GST_PLUGIN_PATH_1_0=$work/build/gst/plugin
+    gst-inspect-1.0 --exists dreamversesrc
+    gst-inspect-1.0 --exists dreamversemux
+    if gst-inspect-1.0 --exists soupwebsocketsink; then
+      echo "soupwebsocketsink is there without its server"
+      exit 1
+    fi
+    if ldd "$GST_PLUGIN_PATH_1_0/libgstdreamverse.so" | grep soup; then
+      echo "the plugin needs libsoup without using it"
+      exit 1
+    fi
+    ;;
+  cuda)
+    # There is no CUDA backend in this version: to ask for it is an error that
+    # says so, not a build without it.
+    if meson setup "$work/build" "$root" -Dcuda=enabled >"$work/log" 2>&1; then
+      echo "-Dcuda=enabled was accepted"
+      exit 1
+    fi
+    grep -q 'no CUDA' "$work/log"
+    ;;
+esac
+rm -rf "$work"
