@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The prompt box: sends a prompt, follows it until it is on the screen, and
+ * remembers what was sent.
+ */
+
+const STORE = 'dreamverse-prompts';
+const REMEMBER = 30;
+const IDEAS = [
+  'A lighthouse on a cliff in a storm at night',
+  'Golden meadow at sunrise, larks and a warm breeze',
+  'Snow falling on a silent pine forest, blue dusk',
+  'Tropical island at noon, turquoise lagoon, slow waves',
+  'Desert dunes under a river of stars',
+  'Fireflies over a misty lake, distant bells',
+];
+
+function load() {
+  try {
+    const list = JSON.parse(localStorage.getItem(STORE) ?? '[]');
+    return Array.isArray(list)
+      ? list.filter((item) => typeof item === 'string').slice(0, REMEMBER) : [];
+  } catch {
+    return [];
+  }
+}
+
+/* Events: send (detail: {prompt, prompt_id}). */
+export class Prompts extends EventTarget {
+  constructor({ form, box, status, history }) {
+    super();
+    Object.assign(this, { form, box, status, history });
+    this.list = load();
+    this.sent = null; /* the prompt being followed */
+    this.number = 0;
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+    box.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+        event.preventDefault();
+        this.submit();
+      }
+    });
+    this.showHistory();
+  }
+
+  submit() {
+    const prompt = this.box.value.trim();
+    if (!prompt)
+      return;
+    this.number++;
+    const id = `v${Date.now().toString(36)}-${this.number}`;
+    const detail = { prompt, prompt_id: id, taken: false };
+    this.dispatchEvent(new CustomEvent('send', { detail }));
+    if (!detail.taken) {
+      this.say('Not sent: there is no connection.', true);
+      return;
+    }
+    this.sent = { prompt, id, segment: null };
+    this.box.value = '';
+    this.remember(prompt);
+    this.say(`Sent “${prompt}”.`);
+  }
+
+  remember(prompt) {
+    this.list = [prompt, ...this.list.filter((item) => item !== prompt)]
+      .slice(0, REMEMBER);
+    try {
+      localStorage.setItem(STORE, JSON.stringify(this.list));
+    } catch {
+      /* private windows may refuse: the list then lives as long as the page */
+    }
+    this.showHistory();
+  }
+
+  showHistory() {
+    this.history.classList.toggle('ideas', !this.list.length);
+    this.history.replaceChildren(...(this.list.length ? this.list : IDEAS)
+      .map((prompt) => {
+        const item = document.createElement('li');
+        const button = document.createElement('button');
+        button.type = 'button';
+        button.textContent = prompt;
+        button.title = 'Use this prompt again';
+        button.addEventListener('click', () => {
+          this.box.value = prompt;
+          this.box.focus();
+        });
+        item.append(button);
+        return item;
+      }));
+  }
+
+  say(text, bad = false) {
+    if (this.status.textContent !== text)
+      this.status.textContent = text;
+    this.status.classList.toggle('bad', bad);
+  }
+
+  received(message) {
+    if (!this.sent || (message.prompt_id ?? this.sent.id) !== this.sent.id)
+      return;
+    const depth = message.queue_depth ?? 0;
+    this.say(depth > 1
+      ? `“${this.sent.prompt}” waits behind ${depth - 1} other`
+        + `${depth > 2 ? 's' : ''}.`
+      : `“${this.sent.prompt}” takes effect with the next segment.`);
+  }
+
+  refused(text) {
+    if (this.sent && !this.sent.segment) {
+      this.say(`Refused: ${text}`, true);
+      this.sent = null;
+    }
+  }
+
+  /* Generation of a segment began. */
+  started(segment) {
+    if (this.sent && !this.sent.segment && segment.prompt === this.sent.prompt)
+      this.sent.segment = segment;
+  }
+
+  /* Called a few times a second: where the followed prompt is. */
+  follow(segments, time) {
+    const { sent } = this;
+    if (!sent?.segment)
+      return;
+    const { segment, prompt } = sent;
+    if (segment === segments.playing) {
+      this.say(`“${prompt}” is on the screen.`);
+      this.sent = null;
+    } else if (segment.from !== undefined) {
+      const wait = Math.max(0, Math.ceil(segment.from - time));
+      this.say(`“${prompt}” is on the screen in ${wait} s.`);
+    } else {
+      this.say(`“${prompt}” is being made: segment ${segment.index}.`);
+    }
+  }
+}
