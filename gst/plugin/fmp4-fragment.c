@@ -163,7 +163,7 @@ read_traf (const Fmp4Box *traf, const Fmp4Init *init, Fmp4Fragment *fragment,
   Fmp4BoxResult result;
   Fmp4Run *run;
   Fmp4Box box;
-  uint64_t decode_time;
+  uint64_t decode_time = 0;
 
   result = fmp4_box_find (
       cursor, FMP4_TYPE ('t', 'f', 'h', 'd'), &box, "traf", error);
