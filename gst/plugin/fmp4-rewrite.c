@@ -198,29 +198,44 @@ rewrite (Pass *pass, const uint8_t *moof, size_t size, Fmp4Error *error)
   return true;
 }
 
-size_t
-fmp4_rewritten_size (const uint8_t *moof, size_t size)
+/* How large it gets, if it can be written at all. */
+static bool
+measure (const uint8_t *moof, size_t size, size_t *out_size, Fmp4Error *error)
 {
   Pass pass = {0};
 
-  return rewrite (&pass, moof, size, NULL) ? pass.size : 0;
+  if (!rewrite (&pass, moof, size, error))
+    return false;
+  *out_size = pass.size;
+  if (pass.size > UINT32_MAX)
+    return fmp4_fail (error, "moof grows past 32 bits");
+  /* Once more, to see whether every data offset can follow. */
+  pass = (Pass){.grown = (int64_t)pass.size - (int64_t)size};
+  return rewrite (&pass, moof, size, error);
+}
+
+size_t
+fmp4_rewritten_size (const uint8_t *moof, size_t size)
+{
+  size_t out_size;
+
+  return measure (moof, size, &out_size, NULL) ? out_size : 0;
 }
 
 bool
 fmp4_rewrite_moof (const uint8_t *moof, size_t size, uint32_t sequence,
     uint64_t decode_time, uint8_t *out, size_t out_size, Fmp4Error *error)
 {
-  Pass measure = {0};
   Pass pass = {.out = out, .sequence = sequence, .decode_time = decode_time};
+  size_t needed;
 
-  if (!rewrite (&measure, moof, size, error))
+  if (!measure (moof, size, &needed, error))
     return false;
-  if (measure.size > out_size || measure.size > UINT32_MAX)
+  if (needed > out_size)
     return fmp4_fail (error,
-        "rewritten moof has %zu bytes, there is room for "
-        "%zu",
-        measure.size, out_size);
+        "rewritten moof has %zu bytes, there is room for %zu", needed,
+        out_size);
   /* Two tfdt boxes may have become one: it may be below zero. */
-  pass.grown = (int64_t)measure.size - (int64_t)size;
+  pass.grown = (int64_t)needed - (int64_t)size;
   return rewrite (&pass, moof, size, error);
 }
