@@ -63,9 +63,10 @@ class Viewer:
         self.task = asyncio.create_task(self._read())
 
     @classmethod
-    async def connect(cls, port, path="/ws"):
+    async def connect(cls, port, path="/ws", tls=None):
         socket = await websockets.connect(
-            f"ws://127.0.0.1:{port}{path}",
+            f"{'wss' if tls else 'ws'}://127.0.0.1:{port}{path}",
+            ssl=tls,
             max_size=None,
             max_queue=None,
             ping_interval=None,
