@@ -13,7 +13,11 @@ import sys
 import time
 import traceback
 
-import websockets
+try:
+    import websockets
+except ImportError:
+    print("python3-websockets is not installed")
+    sys.exit(77)
 
 BUILD = os.environ.get("DREAMVERSE_TEST_BUILD", "build")
 RUNNER = os.path.join(BUILD, "tests", "e2e", "runner")
