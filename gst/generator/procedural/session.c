@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "painter.h"
+#include "stamp.h"
 #include "synth.h"
 #include "timeline.h"
 
@@ -268,6 +269,7 @@ frame_due (const Step *step, uint32_t n)
 static DvStatus
 make_frame (Step *step, uint32_t n)
 {
+  const DvRequest *request = step->request;
   const DvSink *sink = step->sink;
   DvMoment moment;
   DvFrame frame;
@@ -279,6 +281,8 @@ make_frame (Step *step, uint32_t n)
   since = now_ns ();
   dv_timeline_moment (&step->point, &moment);
   dv_painter_draw (step->session->painter, &moment, &frame);
+  if (request->stamp)
+    dv_stamp_draw (&frame, request->width, request->height, request->index, n);
   count_time (&step->drawing, since);
   since = now_ns ();
   if (!sink->commit_frame (sink->user, n))

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "maths.h"
+#include "stamp.h"
 
 /* One part of a chord: a sine whose phase comes from the sample's number. */
 static void
@@ -38,6 +39,8 @@ make_block (const DvSynth *synth, uint64_t block, float *out)
   for (int i = 0; i < 2; i++)
     gain[i] = 0.05f * dv_lerp (before->wind, after->wind, t[i]) + 0.05f;
   add_tone (block * DV_SYNTH_BLOCK, 110, gain, out);
+  if (synth->clicks)
+    dv_stamp_click (block * DV_SYNTH_BLOCK, DV_SYNTH_BLOCK, out);
 }
 
 void
