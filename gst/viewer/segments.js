@@ -54,7 +54,7 @@ export class Segments {
   take(message, now = performance.now()) {
     switch (message.type) {
     case 'ltx2_stream_start':
-      this.epoch = message.epoch ?? this.epoch + (this.list.length ? 1 : 0);
+      this.begin(message.epoch ?? this.epoch + (this.list.length ? 1 : 0), now);
       return true;
     case 'ltx2_segment_start':
       this.get(message).generating = now;
@@ -99,6 +99,19 @@ export class Segments {
     }
     default:
       return false;
+    }
+  }
+
+  /* A new epoch: what was still being generated of the old one never ends. */
+  begin(epoch, now) {
+    if (epoch === this.epoch)
+      return;
+    this.epoch = epoch;
+    for (const segment of this.list) {
+      if (segment.generating && !segment.generated) {
+        segment.generated = now;
+        segment.aborted = true;
+      }
     }
   }
 

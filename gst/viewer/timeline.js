@@ -126,7 +126,7 @@ export class Timeline {
     const to = x(segment.generated ?? now);
     this.bar(paper, from, to, top, lane,
       segment.failed ? this.colors.bad : color,
-      segment.generated ? 1 : segment.fraction,
+      segment.generated && !segment.aborted ? 1 : segment.fraction,
       segment.generationMs ? `${segment.index} · ${millis(segment.generationMs)}`
         : `${segment.index}`);
   }
@@ -206,6 +206,8 @@ export class Timeline {
       return 'ready';
     if (segment.encoding)
       return 'arriving';
+    if (segment.aborted)
+      return 'given up';
     if (segment.generated)
       return 'encoding';
     return segment.fraction

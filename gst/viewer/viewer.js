@@ -28,6 +28,7 @@ const page = {
   fatal: false, /* what went wrong will not pass by itself */
   fresh: true, /* the next media belongs to a new connection */
   askedReset: 0, /* the epoch that this viewer asked for … */
+  skipped: 0, /* times this viewer was brought forward */
   jumpTo: null, /* … and its first segment: go there as soon as it plays */
 };
 const wire = new Wire(socketAddress(location, query));
@@ -83,6 +84,7 @@ wire.addEventListener('text', ({ detail: message }) => {
     player.finish();
     break;
   case 'media_skipped':
+    page.skipped++;
     clip.broken();
     status.notice('This connection was too slow for a moment. The stream went '
       + 'on at its newest picture.');

@@ -1,0 +1,45 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What went wrong is said in words, and the page comes back by itself."""
+
+from stream import Stream, free_port
+from viewer import Viewer, check, need_browser
+
+need_browser()
+port = free_port()
+
+with Viewer(960, 700) as view:
+    with Stream(port=port, video='identity error-after=150') as stream:
+        view.open(stream.url)
+        view.wait('return !document.getElementById("alert").hidden', 30,
+                  'the error to be shown')
+        text = view.text('#alert-text')
+        check(len(text) > 20 and text.endswith(']'),
+              f'the error is shown in words: {text}')
+        check(stream.process.wait(20) != 0, 'the pipeline failed')
+    view.wait_until('!wire.connected', 20)
+    check(view.text('#link-text') == 'Not connected', 'no connection is said')
+    view.wait('return /Trying again/.test('
+              'document.getElementById("alert-more").textContent)', 20)
+    check(view.text('#alert-text') == text, 'the first error stays')
+
+    with Stream(port=port) as stream:
+        view.wait_until("wire.connected && player.state === 'playing'", 40,
+                        'to come back after a restart')
+        view.wait('return document.getElementById("alert").hidden', 10)
+        check(view.text('#link-text') == 'Live', 'live again after a restart')
+        before = view.state()['time']
+        view.wait_until(f'player.video.currentTime > {before + 2}', 15)
+        check(True, 'the new stream plays')
+    view.wait('return /server/.test(document.getElementById("alert-text")'
+              '.textContent) && !document.getElementById("alert").hidden', 30)
+    check(True, f'a server that went away: {view.text("#alert-text")}')
+
+    with Stream(sink='token=moonlight') as stream:
+        view.open(stream.url)
+        view.wait('return /refused/.test('
+                  'document.getElementById("alert-text").textContent)', 20)
+        check('token' in view.text('#alert-text'), 'a missing token is named')
+        view.open(stream.url + '?token=moonlight')
+        view.wait_playing()
+        check(True, 'the right token plays')
