@@ -226,7 +226,7 @@ export class Player extends EventTarget {
     while (this.arrivals.length > 1 && this.arrivals[0].end < currentTime - 1)
       this.arrivals.shift();
     const arrival = this.arrivals.find(({ end }) => end >= currentTime);
-    return arrival && this.played
+    return arrival && this.played && this.state !== 'ended'
       ? (performance.now() - arrival.at) / 1000 : null;
   }
 
@@ -314,10 +314,8 @@ export class Player extends EventTarget {
     const lag = Math.min(this.lost, ahead - NEAR_EDGE);
     if (this.state !== 'playing')
       return;
-    if (lag > LAG_JUMP) {
-      this.lost -= lag;
+    if (lag > LAG_JUMP)
       this.seek(this.video.currentTime + lag, 'live');
-    }
     const fast = this.video.playbackRate > 1;
     if (fast)
       this.lost = Math.max(0, this.lost - passed * (CATCH_UP_RATE - 1));
@@ -331,6 +329,7 @@ export class Player extends EventTarget {
     if (!this.played)
       return;
     this.jumps++;
+    this.lost = Math.max(0, this.lost - seconds);
     this.dispatchEvent(
       new CustomEvent('jumped', { detail: { seconds, why } }));
   }

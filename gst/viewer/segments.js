@@ -14,22 +14,42 @@ export class Segments {
     this.media = null; /* the segment that bytes now belong to */
     this.model = '';
     this.procedural = null; /* unknown until the server says */
-    this.prompt = '';
     this.playing = null;
   }
 
-  /* A new connection: nothing that was announced will be finished. */
-  clear() {
-    this.list = [];
+  /* The connection is gone: nothing of what was announced goes on, though what
+   * is buffered still plays. A restarted server may use the same numbers. */
+  retire(now = performance.now()) {
     this.media = null;
+    for (const segment of this.list) {
+      segment.retired = true;
+      this.giveUp(segment, now);
+    }
+  }
+
+  /* Playback starts anew with another connection's media. */
+  replaced() {
     this.playing = null;
+    for (const segment of this.list)
+      segment.gone ||= segment.retired;
+    this.list = this.list.filter(({ gone, entered }) => !gone || entered);
+  }
+
+  giveUp(segment, now) {
+    if (segment.generating && !segment.generated) {
+      segment.generated = now;
+      segment.aborted = true;
+    }
+    if (segment.retired && segment.encoding)
+      segment.encoded ??= now;
   }
 
   find(message) {
     const { stream_id: id, segment_idx: index } = message;
     const epoch = message.epoch ?? this.epoch;
-    return this.list.findLast((segment) => (id && segment.id
-      ? segment.id === id : segment.index === index && segment.epoch === epoch));
+    return this.list.findLast((segment) => !segment.retired
+      && (id && segment.id ? segment.id === id
+        : segment.index === index && segment.epoch === epoch));
   }
 
   /* The segment a message is about, made known if it is not. */
@@ -107,12 +127,8 @@ export class Segments {
     if (epoch === this.epoch)
       return;
     this.epoch = epoch;
-    for (const segment of this.list) {
-      if (segment.generating && !segment.generated) {
-        segment.generated = now;
-        segment.aborted = true;
-      }
-    }
+    for (const segment of this.list)
+      this.giveUp(segment, now);
   }
 
   bytes(segment, count) {
@@ -130,8 +146,8 @@ export class Segments {
 
   /* The picture at `time` is on the screen. Returns the segment it is of. */
   at(time, now = performance.now()) {
-    const segment = this.list.findLast(({ from, to }) =>
-      from !== undefined && time >= from && time < to) ?? this.playing;
+    const segment = this.list.findLast(({ from, to, gone }) => !gone
+      && from !== undefined && time >= from && time < to) ?? this.playing;
     if (segment !== this.playing) {
       if (this.playing)
         this.playing.left = now;

@@ -124,7 +124,7 @@ export class Status {
     const { control, held } = this.app.page;
     for (const id of ['prompt', 'send', 'hold', 'reset'])
       $(id).disabled = !control;
-    $('prompt').placeholder = control ? 'What should the dream show next?'
+    $('prompt').placeholder = control ? 'Describe what comes next'
       : 'This viewer may watch but not steer.';
     $('hold').setAttribute('aria-pressed', held);
     write('hold-text', held ? 'Resume dreaming' : 'Pause dreaming');

@@ -100,7 +100,8 @@ wire.addEventListener('text', ({ detail: message }) => {
     status.notice('A new scene begins.');
     break;
   case 'error':
-    prompts.refused(message.message ?? '');
+    if (!message.segment_idx)
+      prompts.refused(message.message ?? '');
     status.alarm(words.failure(message), { retry: false, passing: true });
     break;
   default:
@@ -116,6 +117,7 @@ function mediaInit(message) {
     status.calm();
     still();
     clip.clear();
+    segments.replaced();
     player.open(message.mime);
   }
   if (page.askedReset && segments.media.epoch >= page.askedReset) {
@@ -145,7 +147,7 @@ wire.addEventListener('bytes', ({ detail: bytes }) => {
 wire.addEventListener('closed', ({ detail }) => {
   const reason = words.closed(detail);
   const again = `Trying again in ${Math.max(1, Math.round(detail.wait / 1000))} s.`;
-  segments.clear();
+  segments.retire();
   player.finish();
   if (page.complete && detail.opened)
     status.notice('The stream has ended. Watching for a new one.');

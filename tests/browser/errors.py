@@ -43,3 +43,8 @@ with Viewer(960, 700) as view:
         view.open(stream.url + '?token=moonlight')
         view.wait_playing()
         check(True, 'the right token plays')
+        view.cdp('Page.addScriptToEvaluateOnNewDocument', source=
+                 'delete window.MediaSource; delete window.ManagedMediaSource')
+        view.open(stream.url + '?token=moonlight', monitor=False)
+        check('Media Source' in view.text('#alert-text'),
+              'a browser without MSE: ' + view.text('#alert-text'))
