@@ -38,7 +38,7 @@ common_usage='  --prompt TEXT      what to show (default: the source'"'"'s own p
   --size WxH         picture size in pixels (default 1280x704)
   --segments N       stop after N segments (default 0: never)
   --address ADDRESS  where to listen (default 127.0.0.1; 0.0.0.0 for everyone)
-  --port N           where to listen (default 8080)
+  --port N           where to listen (default 8080; 0: any that is free)
   --no-install       do not install missing packages
   --help             this text
   -- PROPERTY=VALUE  further properties of dreamversesrc, as in gst-launch-1.0'
@@ -235,14 +235,24 @@ start ()
     src.audio ! "${audio_branch[@]}" ! mux.audio dreamversemux name=mux)
 }
 
-# check_port: says at once, in one line, that somebody is there already.
-check_port ()
+listening ()
 {
   local where=$address
-  [ "$port" != 0 ] || return 0
   [ "$where" != 0.0.0.0 ] || where=127.0.0.1
-  if (exec 3<>"/dev/tcp/$where/$port") 2>/dev/null; then
-    die "port $port on $where is in use: stop what listens there, or choose another with --port"
+  (exec 3<>"/dev/tcp/$where/$1") 2>/dev/null
+}
+
+# check_port: says at once, in one line, that somebody is there already; finds a
+# free port for 0, so that the address can be printed.
+check_port ()
+{
+  if [ "$port" = 0 ]; then
+    port=$((20000 + RANDOM))
+    while listening "$port"; do
+      port=$((20000 + RANDOM))
+    done
+  elif listening "$port"; then
+    die "port $port on $address is in use: stop what listens there, or choose another with --port"
   fi
 }
 

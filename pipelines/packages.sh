@@ -54,7 +54,7 @@ packages_install ()
     fi
     as_root=(sudo)
   fi
-  echo "Installing ${#missing[@]} packages: ${missing[*]}"
+  echo "Installing what is missing: ${missing[*]}"
   mkdir -p "$(dirname "$log")"
   if ! { "${as_root[@]}" apt-get -q update \
     && "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \

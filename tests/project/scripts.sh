@@ -41,8 +41,62 @@ done
 twice=$(pipelines/packages.sh | tr ' ' '\n' | sort | uniq -d)
 [ -z "$twice" ] || complain "packages listed twice: $twice"
 
-results=$(mktemp)
-trap 'rm -f "$results"' EXIT
+# Installing: only what is missing, with one line; as root and through sudo;
+# a failure shows what apt-get said. The commands are played by stand-ins.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/bin"
+cat >"$work/bin/dpkg-query" <<'STANDIN'
+#!/bin/bash
+for name in $HAVE; do printf '%s=installed ' "$name"; done
+STANDIN
+cat >"$work/bin/apt-get" <<'STANDIN'
+#!/bin/bash
+echo "apt-get $*" >>"$WORK/calls"
+echo "the mirror is on fire"
+exit "$APT"
+STANDIN
+cat >"$work/bin/sudo" <<'STANDIN'
+#!/bin/bash
+echo sudo >>"$WORK/calls"
+exec "$@"
+STANDIN
+cat >"$work/bin/id" <<'STANDIN'
+#!/bin/bash
+echo "$ID"
+STANDIN
+chmod +x "$work/bin/"*
+
+# install_as USER HAVE APT_STATUS: status and output of installing a and b.
+install_as ()
+{
+  : >"$work/calls"
+  said=$(WORK=$work ID=$1 HAVE=$2 APT=$3 PATH=$work/bin:$PATH bash -c \
+    '. pipelines/packages.sh; packages_install "$WORK/log" a b' 2>&1)
+  status=$?
+}
+install_as 0 'a b' 0
+[ "$status/$said/$(cat "$work/calls")" = 0// ] \
+  || complain "nothing missing: $status, $said"
+install_as 0 'a' 0
+[ $status = 10 ] || complain "b missing: status $status, $said"
+[ "$said" = 'Installing what is missing: b' ] || complain "b missing: $said"
+grep -q 'apt-get -qy install --no-install-recommends b$' "$work/calls" \
+  || complain "b missing: $(cat "$work/calls")"
+grep -q sudo "$work/calls" && complain "root used sudo"
+install_as 1000 '' 0
+grep -q sudo "$work/calls" || complain "a user did not use sudo"
+install_as 0 '' 100
+[ $status = 1 ] || complain "apt-get failed: status $status"
+grep -q 'the mirror is on fire' <<<"$said" || complain "apt-get failed: $said"
+rm "$work/bin/sudo"
+if ! command -v sudo >/dev/null; then
+  install_as 1000 '' 0
+  [ $status = 1 ] || complain "neither root nor sudo: status $status"
+  grep -q 'apt-get install a b' <<<"$said" || complain "neither: $said"
+fi
+
+results=$work/results
 printf '{"name":"%s","result":"%s"}\n' a OK b FAIL c TIMEOUT d SKIP e OK >"$results"
 last=$(/usr/bin/python3 tests/sum.py "$results" | tail -n 1)
 [ "$last" = '2 passed, 2 failed' ] || complain "the sum says: $last"
