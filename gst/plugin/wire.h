@@ -29,5 +29,6 @@
 #define WIRE_SET_PAUSED "set_generation_paused" /* paused */
 #define WIRE_RESET "reset_to_seed_prompts"
 #define WIRE_RESTART "restart_generation" /* the same, and unpauses */
+#define WIRE_LEAVE "leave" /* closes the connection, code 1000 */
 
 #endif
