@@ -44,8 +44,8 @@ void fmp4_scanner_free (Fmp4Scanner *scanner);
 void fmp4_scanner_reset (Fmp4Scanner *scanner);
 /* Takes a copy of the bytes. False: not fragmented MP4, or a box too large;
  * the scanner then stays failed until reset. */
-bool fmp4_scanner_push (Fmp4Scanner *scanner, const uint8_t *data, size_t size,
-    Fmp4Error *error);
+bool fmp4_scanner_push (
+    Fmp4Scanner *scanner, const uint8_t *data, size_t size, Fmp4Error *error);
 /* The next whole unit, if there is one. */
 bool fmp4_scanner_next (Fmp4Scanner *scanner, Fmp4Unit *unit);
 /* Bytes that wait for the rest of their unit. */
@@ -69,14 +69,14 @@ typedef struct {
   unsigned n_tracks;
 } Fmp4Init;
 
-bool fmp4_parse_init (const uint8_t *data, size_t size, Fmp4Init *init,
-    Fmp4Error *error);
+bool fmp4_parse_init (
+    const uint8_t *data, size_t size, Fmp4Init *init, Fmp4Error *error);
 /* `video/mp4; codecs="avc1.42c028,mp4a.40.2"` (audio/mp4 without video), from
  * the real avcC and esds. Returns the length, 0 if @size is too small. */
 size_t fmp4_init_mime (const Fmp4Init *init, char *mime, size_t size);
 /* Equal but for creation and modification times of mvhd, tkhd and mdhd. */
-bool fmp4_same_init (const uint8_t *a, size_t a_size, const uint8_t *b,
-    size_t b_size);
+bool fmp4_same_init (
+    const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size);
 
 typedef struct {
   uint32_t track_id;
