@@ -135,30 +135,32 @@ quietly ()
 # to the one who called, and the stream does not run as root.
 drop_root ()
 {
+  local status=$1
+  shift
   if [ "$(id -u)" = 0 ] && [ -n "${SUDO_UID:-}" ] && [ "$SUDO_UID" != 0 ] \
     && [ "$(stat -c %u "$top")" = "$SUDO_UID" ]; then
     exec setpriv --reuid="$SUDO_UID" --regid="${SUDO_GID:-$SUDO_UID}" --init-groups \
       env HOME="$(getent passwd "$SUDO_UID" | cut -d: -f6)" \
-      SUDO_UID='' "$0" --no-install "$@"
+      SUDO_UID='' DREAMVERSE_INSTALLED="$status" "$0" --no-install "$@"
   fi
 }
 
 build_all ()
 {
-  local status=0
+  local status=${DREAMVERSE_INSTALLED:-0} # 10: something was, configure again
   [ -z "${DREAMVERSE_BUILD:-}" ] || return 0
   if [ "$install" = yes ]; then
     packages_install "${TMPDIR:-/tmp}/dreamverse-apt.$(id -u).log" \
       "${packages_build[@]}" "${packages_run[@]}" || status=$?
-    [ $status = 0 ] || [ $status = 10 ] || exit 1
-    drop_root "$@"
+    [ "$status" = 0 ] || [ "$status" = 10 ] || exit 1
+    drop_root "$status" "$@"
   fi
   command -v meson >/dev/null || die "meson is missing: run this without --no-install"
   [ -f "$build/build.ninja" ] || echo "Building in $build"
   if [ ! -f "$build/build.ninja" ]; then
     quietly configure meson setup "$build" "$top" -Dtests=disabled \
       -Dgstreamer=enabled -Dserver=enabled -Dviewer=enabled
-  elif [ $status = 10 ]; then
+  elif [ "$status" = 10 ]; then
     quietly configure meson setup --reconfigure "$build" "$top"
   fi
   quietly build ninja -C "$build"

@@ -68,17 +68,17 @@ done
 
 # ---- installing ----
 
-installed=0
+installed=${DREAMVERSE_INSTALLED:-0} # 10: something was, so configure again
 if [ $install = yes ]; then
   packages_install "${TMPDIR:-/tmp}/dreamverse-apt.$(id -u).log" \
     "${packages_build[@]}" "${packages_run[@]}" "${packages_test[@]}" \
     || installed=$?
-  [ $installed = 0 ] || [ $installed = 10 ] || exit 1
+  [ "$installed" = 0 ] || [ "$installed" = 10 ] || exit 1
   # Through sudo only the installing is done as root.
   if [ "$(id -u)" = 0 ] && [ -n "${SUDO_UID:-}" ] && [ "$SUDO_UID" != 0 ] \
     && [ "$(stat -c %u "$top")" = "$SUDO_UID" ]; then
     exec setpriv --reuid="$SUDO_UID" --regid="${SUDO_GID:-$SUDO_UID}" \
-      --init-groups env SUDO_UID='' \
+      --init-groups env SUDO_UID='' DREAMVERSE_INSTALLED="$installed" \
       HOME="$(getent passwd "$SUDO_UID" | cut -d: -f6)" \
       "$0" --no-install "${suites[@]}"
   fi
@@ -112,7 +112,7 @@ build ()
   mkdir -p "$log"
   if [ ! -f "$directory/build.ninja" ]; then
     set -- meson setup "$directory" "$top" "$@"
-  elif [ $installed = 10 ]; then
+  elif [ "$installed" = 10 ]; then
     set -- meson setup --reconfigure "$directory" "$top"
   else
     set -- true
