@@ -8,10 +8,15 @@
 
 #include <gst/gst.h>
 
+#include "gstdreamversemux.h"
+
 static gboolean
 plugin_init (GstPlugin *plugin)
 {
-  return TRUE;
+  gboolean ok = TRUE;
+
+  ok &= GST_ELEMENT_REGISTER (dreamversemux, plugin);
+  return ok;
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, dreamverse,

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A source for tests: raw frames and samples in announced segments, as
+ * dreamversesrc sends them, into two pads, from a thread each.
+ *
+ * Threads: fields are set before start; counters are read after wait.
+ */
+#ifndef SEGMENT_SOURCE_H
+#define SEGMENT_SOURCE_H
+
+#include <gst/gst.h>
+
+typedef struct {
+  /* the stream */
+  guint width, height, fps; /* 160, 96, 24 */
+  guint rate;               /* 48000, stereo */
+  gboolean float_audio;     /* F32LE instead of S16LE */
+  guint segments, frames;   /* 3, 24 */
+  gboolean announce;        /* TRUE: dreamverse-segment events */
+  gboolean clicks;          /* an impulse and a white picture each second */
+  gboolean paced;           /* in real time */
+  guint burst;              /* paced, but that many frames at once */
+  /* how its end looks */
+  gboolean closing; /* TRUE: silence, so that both tracks end together */
+  gboolean eos;     /* TRUE */
+  /* faults: samples too many (too few) in segment i, repeating */
+  const gint *audio_error;
+  guint n_audio_error;
+  guint stop_video_after; /* frames; 0: never. Then EOS. */
+
+  /* what happened: monotonic time at which the last frame of segment i was
+   * handed over */
+  gint64 *last_frame_us;
+
+  GstPad *video, *audio; /* NULL: without */
+  GThread *threads[2];
+  gint64 began_us;
+  gint stopped;
+  GstFlowReturn flow[2];
+} SegmentSource;
+
+void segment_source_init (SegmentSource *self);
+/* Links to encoders' sink pads; either may be NULL. */
+void segment_source_link (
+    SegmentSource *self, GstElement *video, GstElement *audio);
+void segment_source_start (SegmentSource *self);
+/* Waits for both threads; with @stop, soon. */
+void segment_source_finish (SegmentSource *self, gboolean stop);
+
+GstStructure *segment_source_structure (
+    const SegmentSource *self, const gchar *name, guint segment);
+guint64 segment_source_samples (const SegmentSource *self, guint64 frames);
+GstClockTime segment_source_end (const SegmentSource *self, guint segment);
+
+#endif
