@@ -27,7 +27,7 @@ Suites:
   stress      random state changes, slow and many viewers
   asan        generator, plugin and stress under AddressSanitizer and UBSan
   tsan        generator and plugin under ThreadSanitizer
-  fuzz        each fuzzer for DREAMVERSE_FUZZ_SECONDS (600)
+  fuzz        each fuzzer for FUZZ_SECONDS (600), and what its corpus reaches
   soak        DREAMVERSE_SOAK_SEGMENTS (10000) segments in a row
   bench       prints ratios; never fails on a figure
   ci          what CI runs: all but bench, fuzz 30 s each, soak 500'
@@ -50,7 +50,7 @@ for argument; do
       ;;
     ci)
       suites+=("${in_ci[@]}")
-      export DREAMVERSE_FUZZ_SECONDS=${DREAMVERSE_FUZZ_SECONDS:-30}
+      export FUZZ_SECONDS=${FUZZ_SECONDS:-30}
       export DREAMVERSE_SOAK_SEGMENTS=${DREAMVERSE_SOAK_SEGMENTS:-500}
       ;;
     generator | plugin | project | pipelines | e2e | e2e-large | browser \
@@ -94,7 +94,7 @@ done
 
 export GSETTINGS_BACKEND=memory
 python=/usr/bin/python3
-logs=() # what meson and the fuzzers wrote, for the sum
+logs=() # what meson wrote, for the sum
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
@@ -151,33 +151,6 @@ meson_test ()
   echo "   $((SECONDS - started)) s"
 }
 
-fuzz ()
-{
-  local directory=$top/build-fuzz seconds=${DREAMVERSE_FUZZ_SECONDS:-600}
-  local target name corpus
-  CC=clang build "$directory" -Dfuzzing=enabled -Dtests=disabled \
-    -Db_lundef=false || return
-  for target in "$directory"/tests/fuzz/fuzz-*; do
-    if [ ! -x "$target" ] || [ ! -f "$target" ]; then continue; fi
-    name=$(basename "$target")
-    say "$name, $seconds s"
-    corpus=$results/corpus
-    rm -rf "$corpus"
-    mkdir "$corpus"
-    if "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 \
-      -artifact_prefix="$directory/log/$name-" "$corpus" \
-      "$top/tests/fuzz/corpus/${name#fuzz-}" \
-      >"$directory/log/$name.log" 2>&1 </dev/null; then
-      tail -n 1 "$directory/log/$name.log"
-      record "$name" OK
-    else
-      tail -n 40 "$directory/log/$name.log"
-      record "$name" FAIL
-    fi
-  done
-  [ -s "$results/own.json" ] || record "a fuzzer to run" FAIL
-}
-
 main_ready=''
 main_build ()
 {
@@ -200,10 +173,23 @@ for suite in "${suites[@]}"; do
         && meson_test "$top/build-tsan" tsan --timeout-multiplier 10 \
           --suite generator --suite plugin
       ;;
-    fuzz) fuzz ;;
-    soak | bench)
-      main_build && meson_test "$top/build" "$suite" --suite "$suite" \
-        --timeout-multiplier 60 --verbose
+    fuzz)
+      CC=clang build "$top/build-fuzz" -Dfuzzing=enabled -Dtests=disabled \
+        -Db_lundef=false \
+        && FUZZ_SECONDS=${FUZZ_SECONDS:-600} meson_test "$top/build-fuzz" fuzz \
+          --suite fuzz
+      ;;
+    soak)
+      main_build && meson_test "$top/build" soak --suite soak --verbose \
+        --timeout-multiplier 60
+      ;;
+    bench)
+      if main_build; then
+        for bench in "$top"/tests/bench/*.py; do
+          say "$(basename "$bench" .py)"
+          $python "$bench" "$top/build" || echo "no figures from $bench"
+        done
+      fi
       ;;
     *) main_build && meson_test "$top/build" "$suite" --suite "$suite" ;;
   esac
