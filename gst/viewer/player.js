@@ -7,18 +7,21 @@
 
 import { sameBytes } from './fmp4.js';
 
-const KEEP_BEHIND = 30; /* s of played media that stay */
-const KEEP_SLACK = 5; /* s more before a removal is worth it */
-const START_AHEAD = 1.0; /* s buffered before playback starts */
-const START_AHEAD_MAX = 6; /* s: what it grows to after underruns */
-const PATIENCE = 1500; /* ms without data before playing what there is */
-const PAUSED_AHEAD = 60; /* s buffered during a pause before it is cut … */
-const PAUSED_KEEP = 20; /* … to this */
-const LAG_RATE = 3; /* s lost by ourselves: play faster */
-const LAG_JUMP = 20; /* s lost by ourselves: jump */
-const NEAR_EDGE = 8; /* s that catching up always leaves buffered */
-const CATCH_UP_RATE = 1.06;
-const MAX_QUEUE = 64 * 1024 * 1024; /* bytes that wait for the SourceBuffer */
+/* Tests change these; nothing else does. */
+export const LIMITS = {
+  keepBehind: 30, /* s of played media that stay */
+  keepSlack: 5, /* s more before a removal is worth it */
+  startAhead: 1.0, /* s buffered before playback starts */
+  startAheadMax: 6, /* s: what it grows to after underruns */
+  patience: 1500, /* ms without data before playing what there is */
+  pausedAhead: 60, /* s buffered during a pause before it is cut … */
+  pausedKeep: 20, /* … to this */
+  lagRate: 3, /* s lost by ourselves: play faster */
+  lagJump: 20, /* s lost by ourselves: jump */
+  nearEdge: 8, /* s that catching up always leaves buffered */
+  catchUpRate: 1.06,
+  queue: 64 * 1024 * 1024, /* bytes that wait for the SourceBuffer */
+};
 const EDGE = 0.15; /* s: closer to the end of a range than this is its end */
 
 const FALLBACK_MIME = 'video/mp4; codecs="avc1.42E01E,mp4a.40.2"';
@@ -63,11 +66,12 @@ export class Player extends EventTarget {
     this.init = null;
     this.finishing = false;
     this.full = false; /* the SourceBuffer takes no more for now */
-    this.startAhead = START_AHEAD;
+    this.startAhead = LIMITS.startAhead;
     this.played = false;
     this.lost = 0; /* s of live time spent not playing, not yet made up */
     this.arrivals = []; /* {end, at}: when media up to `end` came */
     this.lastArrival = 0;
+    this.silence = 0; /* s: the longest wait for data while playing */
     this.lastTick = performance.now();
   }
 
@@ -122,10 +126,12 @@ export class Player extends EventTarget {
       return;
     const now = performance.now();
     this.finishing = false;
+    if (this.played)
+      this.silence = Math.max(this.silence, (now - this.lastArrival) / 1000);
     this.lastArrival = now;
     this.queue.push({ ...unit, at: now });
     this.queued += unit.bytes.length;
-    if (this.queued > MAX_QUEUE)
+    if (this.queued > LIMITS.queue)
       this.shorten();
     this.pump();
   }
@@ -141,7 +147,7 @@ export class Player extends EventTarget {
     let init = null;
     while (this.queue.length) {
       const unit = this.queue[0];
-      if (unit.key && this.queued < MAX_QUEUE / 2)
+      if (unit.key && this.queued < LIMITS.queue / 2)
         break;
       if (unit.kind === 'init')
         init = unit;
@@ -170,7 +176,7 @@ export class Player extends EventTarget {
     } catch (error) {
       if (error.name !== 'QuotaExceededError')
         this.trouble('append-failed', error.message);
-      else if (!this.evict(KEEP_SLACK))
+      else if (!this.evict(LIMITS.keepSlack))
         this.full = true; /* tick() tries again as playback frees room */
       return;
     }
@@ -261,7 +267,7 @@ export class Player extends EventTarget {
   enough(ahead, now) {
     return ahead >= this.startAhead
       || (ahead > EDGE && (this.finishing
-        || now - this.lastArrival > PATIENCE));
+        || now - this.lastArrival > LIMITS.patience));
   }
 
   async start() {
@@ -285,9 +291,13 @@ export class Player extends EventTarget {
     }
   }
 
+  /* Next time more is gathered first: enough for a silence like this one. */
   underrun() {
+    const silence = Math.max(this.silence,
+      (performance.now() - this.lastArrival) / 1000);
     this.stalls++;
-    this.startAhead = Math.min(this.startAhead * 1.6, START_AHEAD_MAX);
+    this.startAhead = Math.min(Math.max(this.startAhead * 1.6, silence + 0.5),
+      LIMITS.startAheadMax);
     this.setState('buffering');
     this.video.pause();
   }
@@ -311,16 +321,16 @@ export class Player extends EventTarget {
 
   /* Makes up for what we lost ourselves, never for a server that is ahead. */
   catchUp(ahead, passed) {
-    const lag = Math.min(this.lost, ahead - NEAR_EDGE);
+    const lag = Math.min(this.lost, ahead - LIMITS.nearEdge);
     if (this.state !== 'playing')
       return;
-    if (lag > LAG_JUMP)
+    if (lag > LIMITS.lagJump)
       this.seek(this.video.currentTime + lag, 'live');
     const fast = this.video.playbackRate > 1;
     if (fast)
-      this.lost = Math.max(0, this.lost - passed * (CATCH_UP_RATE - 1));
-    if (fast ? lag < 0.3 : lag > LAG_RATE)
-      this.video.playbackRate = fast ? 1 : CATCH_UP_RATE;
+      this.lost = Math.max(0, this.lost - passed * (LIMITS.catchUpRate - 1));
+    if (fast ? lag < 0.3 : lag > LIMITS.lagRate)
+      this.video.playbackRate = fast ? 1 : LIMITS.catchUpRate;
   }
 
   seek(time, why) {
@@ -335,10 +345,10 @@ export class Player extends EventTarget {
   }
 
   trim(ahead) {
-    this.evict(KEEP_BEHIND);
-    if (this.state !== 'playing' && ahead > PAUSED_AHEAD
+    this.evict(LIMITS.keepBehind);
+    if (this.state !== 'playing' && ahead > LIMITS.pausedAhead
       && !this.buffer.updating)
-      this.buffer.remove(0, this.edge - PAUSED_KEEP);
+      this.buffer.remove(0, this.edge - LIMITS.pausedKeep);
   }
 
   /* Removes what was played longer than `behind` seconds ago. */
@@ -346,7 +356,7 @@ export class Player extends EventTarget {
     const { buffer, video } = this;
     const { buffered } = video;
     if (!buffered.length || buffer.updating
-      || buffered.start(0) > video.currentTime - behind - KEEP_SLACK)
+      || buffered.start(0) > video.currentTime - behind - LIMITS.keepSlack)
       return false;
     buffer.remove(0, video.currentTime - behind);
     return true;

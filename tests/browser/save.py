@@ -12,6 +12,35 @@ from viewer import Viewer, check, need_browser
 
 need_browser()
 
+# The same bytes in slices of any size give the same units; damage is noticed.
+SLICES = '''
+const { Units } = await import('/fmp4.js');
+const { clip } = dreamverse;
+const parts = [clip.init.bytes,
+  ...clip.segments[0].units.slice(0, 20).map((unit) => unit.bytes)];
+const whole = new Uint8Array(await new Blob(parts).arrayBuffer());
+const told = [];
+for (const step of [1, 7, 1000, 65536, whole.length]) {
+  const units = new Units();
+  const found = [];
+  for (let at = 0; at < whole.length; at += step)
+    found.push(...units.push(whole.subarray(at, at + step)));
+  told.push(JSON.stringify(found.map(
+    ({ kind, bytes, start, end, key, video }) =>
+      [kind, bytes.length, start, end, key, video])));
+}
+const damage = whole.slice(clip.init.bytes.length);
+damage.set([0, 0, 0, 3], 0);
+let noticed = false;
+try {
+  new Units().push(damage);
+} catch {
+  noticed = true;
+}
+return { same: told.every((text) => text === told[0]),
+  count: JSON.parse(told[0]).length, parts: parts.length, noticed };
+'''
+
 with Stream(source='prompt="a meadow at noon"') as stream, \
         Viewer(960, 700) as view:
     time.sleep(6)
@@ -44,3 +73,7 @@ with Stream(source='prompt="a meadow at noon"') as stream, \
     frames = int(next(s['nb_read_packets'] for s in probe['streams']
                       if s['codec_name'] == 'h264'))
     check(abs(frames - duration * 24) < 4, f'{frames} frames')
+    sliced = view.js('return (async () => {' + SLICES + '})()')
+    check(sliced['same'] and sliced['count'] == sliced['parts'],
+          f'slices of any size give the same units {sliced}')
+    check(sliced['noticed'], 'damaged boxes are noticed')
