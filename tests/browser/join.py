@@ -22,12 +22,14 @@ def stand_still(view, seconds):
         os.kill(pid, signal.SIGCONT)
 
 
-SINK = ('soft-max-time=2000000000 hard-max-time=4000000000 '
-        'soft-max-bytes=200000 hard-max-bytes=400000')
+# A viewer is brought forward early and dropped late.
+SINK = 'soft-limit-time=1000000000 hard-limit-time=120000000000'
+# Enough bytes that what the kernel holds for a page that stands still is full.
+ENCODER = 'bitrate=12000 pass=cbr'
 
 for mode in ('segments', 'sequence'):
     with Stream(source='prompt="snow over a pine forest" max-lead=2000000000',
-                sink=SINK) as stream, Viewer(960, 700) as view:
+                sink=SINK, encoder=ENCODER) as stream, Viewer(960, 700) as view:
         time.sleep(7)
         view.open(f'{stream.url}?mode={mode}')
         view.wait_playing()
@@ -42,7 +44,7 @@ for mode in ('segments', 'sequence'):
         check(view.state()['frames'] > frames + 60, 'pictures after joining')
         check(view.state()['stalls'] == 0, 'no stall after joining late')
 
-        stand_still(view, 20)
+        stand_still(view, 14)
         view.wait_until('page.skipped > 0', 20, 'media_skipped')
         view.js('seen.mark = dreamverse.player.video.currentTime')
         view.wait('''const { player } = dreamverse;

@@ -15,7 +15,8 @@ LINE = '''
 dreamversesrc name=source {source} width=640 height=352
 source.video ! queue max-size-bytes=0 max-size-time=0 max-size-buffers=4 {video}
   ! videoconvert ! video/x-raw,format=I420
-  ! x264enc tune=zerolatency speed-preset=ultrafast bframes=0 key-int-max=48 threads=1
+  ! x264enc tune=zerolatency speed-preset=ultrafast bframes=0 key-int-max=48
+    threads=1 {encoder}
   ! queue ! mux.video
 source.audio ! queue ! audioconvert ! audioresample
   ! audio/x-raw,rate=48000,channels=2 ! voaacenc ! queue ! mux.audio
@@ -33,9 +34,11 @@ class Stream:
     """gst-launch-1.0 with properties of the source and the sink, and elements
     between the source and the video encoder."""
 
-    def __init__(self, source='', sink='', video='', port=None):
+    def __init__(self, source='', sink='', video='', port=None,
+                 encoder='pass=qual quantizer=23 vbv-buf-capacity=0'):
         self.port = port or free_port()
         line = LINE.format(source=source, sink=sink, port=self.port,
+                           encoder=encoder,
                            video='! ' + video if video else '')
         self.process = subprocess.Popen([LAUNCH, '-q'] + shlex.split(line),
                                         stdin=subprocess.DEVNULL)
