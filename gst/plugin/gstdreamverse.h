@@ -76,6 +76,8 @@ G_BEGIN_DECLS
 /* Steering took effect. */
 #define GST_DREAMVERSE_MESSAGE_PROMPT_RECEIVED                                 \
   "dreamverse-prompt-received" /* id, prompt, prompt-id, queue-depth */
+/* A prompt was not taken, being too long or one too many: id, message. */
+#define GST_DREAMVERSE_MESSAGE_PROMPT_REFUSED "dreamverse-prompt-refused"
 #define GST_DREAMVERSE_MESSAGE_PAUSED "dreamverse-paused" /* id, paused */
 #define GST_DREAMVERSE_MESSAGE_RESET "dreamverse-reset"   /* id, epoch (new) */
 

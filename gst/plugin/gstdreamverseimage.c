@@ -51,20 +51,20 @@ copy_sample (GstSample *sample, GError **error)
   gsize row;
   gint y;
 
-  if (!caps || !gst_video_info_from_caps (&info, caps)
-      || !gst_video_frame_map (
+  if (!caps || !gst_video_info_from_caps (&info, caps) ||
+      !gst_video_frame_map (
           &frame, &info, gst_sample_get_buffer (sample), GST_MAP_READ)) {
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
         "the decoded picture cannot be read");
     return NULL;
   }
-  row = (gsize) info.width * 3;
+  row = (gsize)info.width * 3;
   image = g_new0 (GstDreamverseImage, 1);
   image->pixels = g_malloc (row * info.height);
   for (y = 0; y < info.height; y++)
     memcpy (image->pixels + y * row,
-        (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (&frame, 0)
-            + (gsize) y * GST_VIDEO_FRAME_PLANE_STRIDE (&frame, 0),
+        (guint8 *)GST_VIDEO_FRAME_PLANE_DATA (&frame, 0) +
+            (gsize)y * GST_VIDEO_FRAME_PLANE_STRIDE (&frame, 0),
         row);
   gst_video_frame_unmap (&frame);
   image->image.pixels = image->pixels;
@@ -109,8 +109,8 @@ gst_dreamverse_image_load (
                             "caps=video/x-raw,format=RGB,width=[1,%d],"
                             "height=[1,%d]",
       MAX_SIDE, MAX_SIDE);
-  pipeline = gst_parse_launch_full (
-      launch, NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);
+  pipeline =
+      gst_parse_launch_full (launch, NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);
   g_free (launch);
   if (!pipeline)
     return NULL;
@@ -118,9 +118,9 @@ gst_dreamverse_image_load (
   sink = gst_bin_get_by_name (GST_BIN (pipeline), "out");
   g_object_set (source, "location", path, NULL);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  while (!sample && !g_atomic_int_get (cancelled)
-         && !gst_app_sink_is_eos (GST_APP_SINK (sink))
-         && g_get_monotonic_time () < deadline) {
+  while (!sample && !g_atomic_int_get (cancelled) &&
+         !gst_app_sink_is_eos (GST_APP_SINK (sink)) &&
+         g_get_monotonic_time () < deadline) {
     GstBus *bus = gst_element_get_bus (pipeline);
     GstMessage *failed = gst_bus_peek (bus);
     gboolean stop = FALSE;

@@ -23,8 +23,8 @@ typedef struct {
   gboolean shared; /* a part of another memory, which owns the data */
 } HostMemory;
 
-G_DEFINE_TYPE (GstDreamverseAllocator, gst_dreamverse_allocator,
-    GST_TYPE_ALLOCATOR)
+G_DEFINE_TYPE (
+    GstDreamverseAllocator, gst_dreamverse_allocator, GST_TYPE_ALLOCATOR)
 
 static GstMemory *
 gst_dreamverse_allocator_alloc (
@@ -47,17 +47,18 @@ gst_dreamverse_allocator_alloc (
 static void
 gst_dreamverse_allocator_free (GstAllocator *allocator, GstMemory *memory)
 {
-  HostMemory *host = (HostMemory *) memory;
+  HostMemory *host = (HostMemory *)memory;
 
   if (!host->shared)
-    dv_model_host_free (GST_DREAMVERSE_ALLOCATOR (allocator)->model, host->data);
+    dv_model_host_free (
+        GST_DREAMVERSE_ALLOCATOR (allocator)->model, host->data);
   g_free (host);
 }
 
 static gpointer
 host_memory_map (GstMemory *memory, gsize size, GstMapFlags flags)
 {
-  return ((HostMemory *) memory)->data;
+  return ((HostMemory *)memory)->data;
 }
 
 static void
@@ -73,7 +74,7 @@ host_memory_share (GstMemory *memory, gssize offset, gssize size)
 
   if (size == -1)
     size = memory->size - offset;
-  host->data = ((HostMemory *) memory)->data;
+  host->data = ((HostMemory *)memory)->data;
   host->shared = TRUE;
   gst_memory_init (GST_MEMORY_CAST (host),
       GST_MINI_OBJECT_FLAGS (parent) | GST_MINI_OBJECT_FLAG_LOCK_READONLY,
@@ -119,8 +120,8 @@ struct _GstDreamversePool {
   GstVideoBufferPool parent;
 };
 
-G_DEFINE_TYPE (GstDreamversePool, gst_dreamverse_pool,
-    GST_TYPE_VIDEO_BUFFER_POOL)
+G_DEFINE_TYPE (
+    GstDreamversePool, gst_dreamverse_pool, GST_TYPE_VIDEO_BUFFER_POOL)
 
 static void
 gst_dreamverse_pool_release_buffer (GstBufferPool *pool, GstBuffer *buffer)
@@ -139,8 +140,8 @@ gst_dreamverse_pool_release_buffer (GstBufferPool *pool, GstBuffer *buffer)
 static void
 gst_dreamverse_pool_class_init (GstDreamversePoolClass *klass)
 {
-  GST_BUFFER_POOL_CLASS (klass)->release_buffer
-      = gst_dreamverse_pool_release_buffer;
+  GST_BUFFER_POOL_CLASS (klass)->release_buffer =
+      gst_dreamverse_pool_release_buffer;
 }
 
 static void
@@ -153,8 +154,8 @@ gst_dreamverse_pool_new (
     DvModel *model, GstCaps *caps, const GstVideoInfo *info, gboolean meta)
 {
   GstBufferPool *pool = g_object_new (GST_TYPE_DREAMVERSE_POOL, NULL);
-  GstDreamverseAllocator *allocator
-      = g_object_new (GST_TYPE_DREAMVERSE_ALLOCATOR, NULL);
+  GstDreamverseAllocator *allocator =
+      g_object_new (GST_TYPE_DREAMVERSE_ALLOCATOR, NULL);
   GstStructure *config = gst_buffer_pool_get_config (pool);
   GstAllocationParams params;
 
@@ -170,8 +171,8 @@ gst_dreamverse_pool_new (
     gst_buffer_pool_config_add_option (
         config, GST_BUFFER_POOL_OPTION_VIDEO_META);
   gst_object_unref (allocator);
-  if (!gst_buffer_pool_set_config (pool, config)
-      || !gst_buffer_pool_set_active (pool, TRUE))
+  if (!gst_buffer_pool_set_config (pool, config) ||
+      !gst_buffer_pool_set_active (pool, TRUE))
     gst_clear_object (&pool);
   return pool;
 }

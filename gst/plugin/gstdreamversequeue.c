@@ -20,7 +20,8 @@ gst_dreamverse_queue_init (GstDreamverseQueue *queue)
   guint i;
 
   for (i = 0; i < GST_DREAMVERSE_N_LANES; i++) {
-    queue->lane[i] = gst_queue_array_new_for_struct (sizeof (Item), LANE_GROWTH);
+    queue->lane[i] =
+        gst_queue_array_new_for_struct (sizeof (Item), LANE_GROWTH);
     queue->closed[i] = FALSE;
   }
   queue->ordinal = 0;

@@ -19,11 +19,11 @@
 #define DEFAULT_CHANNELS 2
 
 static void
-set_side (GstStructure *s, const gchar *field, gint side,
-    const DvModelInfo *info)
+set_side (
+    GstStructure *s, const gchar *field, gint side, const DvModelInfo *info)
 {
   GValue range = G_VALUE_INIT;
-  gint step = info ? MAX (1, (gint) info->size_step) : 1;
+  gint step = info ? MAX (1, (gint)info->size_step) : 1;
 
   if (side) {
     gst_structure_set (s, field, G_TYPE_INT, side, NULL);
@@ -32,8 +32,8 @@ set_side (GstStructure *s, const gchar *field, gint side,
   g_value_init (&range, GST_TYPE_INT_RANGE);
   if (info)
     gst_value_set_int_range_step (&range,
-        ((gint) info->min_size + step - 1) / step * step,
-        (gint) info->max_size / step * step, step);
+        ((gint)info->min_size + step - 1) / step * step,
+        (gint)info->max_size / step * step, step);
   else
     gst_value_set_int_range (&range, 1, G_MAXINT);
   gst_structure_take_value (s, field, &range);
@@ -62,23 +62,22 @@ possible_video (const GstDreamverseSettings *settings, const DvModelInfo *info)
 static GstCaps *
 possible_audio (const DvModelInfo *info)
 {
-  gint channels = info ? (gint) info->channels : DEFAULT_CHANNELS;
-  gint rate = info ? (gint) info->sample_rate : DEFAULT_RATE;
-  guint64 mask = channels > 1 ? gst_audio_channel_get_fallback_mask (channels)
-                              : 0;
+  gint channels = info ? (gint)info->channels : DEFAULT_CHANNELS;
+  gint rate = info ? (gint)info->sample_rate : DEFAULT_RATE;
+  guint64 mask =
+      channels > 1 ? gst_audio_channel_get_fallback_mask (channels) : 0;
   GstCaps *caps = gst_caps_new_empty ();
-  const GstAudioFormat formats[] = { GST_AUDIO_FORMAT_F32, GST_AUDIO_FORMAT_S16 };
+  const GstAudioFormat formats[] = {GST_AUDIO_FORMAT_F32, GST_AUDIO_FORMAT_S16};
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (formats); i++) {
-    GstStructure *s = gst_structure_new ("audio/x-raw", "format",
-        G_TYPE_STRING, gst_audio_format_to_string (formats[i]), "layout",
-        G_TYPE_STRING, "interleaved", "rate", G_TYPE_INT, rate, "channels",
-        G_TYPE_INT, channels, NULL);
+    GstStructure *s = gst_structure_new ("audio/x-raw", "format", G_TYPE_STRING,
+        gst_audio_format_to_string (formats[i]), "layout", G_TYPE_STRING,
+        "interleaved", "rate", G_TYPE_INT, rate, "channels", G_TYPE_INT,
+        channels, NULL);
 
     if (channels > 1)
-      gst_structure_set (
-          s, "channel-mask", GST_TYPE_BITMASK, mask, NULL);
+      gst_structure_set (s, "channel-mask", GST_TYPE_BITMASK, mask, NULL);
     gst_caps_append_structure (caps, s);
   }
   return caps;
@@ -127,26 +126,27 @@ configure_peer_pool (GstDreamverseSrc *src, GstQuery *query, GstCaps *caps,
   config = gst_buffer_pool_get_config (pool);
   gst_buffer_pool_config_set_params (
       config, caps, MAX (size, info->size), min, max);
-  if (meta
-      && gst_buffer_pool_has_option (pool, GST_BUFFER_POOL_OPTION_VIDEO_META))
+  if (meta &&
+      gst_buffer_pool_has_option (pool, GST_BUFFER_POOL_OPTION_VIDEO_META))
     gst_buffer_pool_config_add_option (
         config, GST_BUFFER_POOL_OPTION_VIDEO_META);
-  if (!gst_buffer_pool_set_config (pool, config)
-      || !gst_buffer_pool_set_active (pool, TRUE))
+  if (!gst_buffer_pool_set_config (pool, config) ||
+      !gst_buffer_pool_set_active (pool, TRUE))
     goto unfit;
   return pool;
 
 unfit:
-  GST_INFO_OBJECT (src, "downstream's pool %" GST_PTR_FORMAT
-                        " does not fit (at most %u buffers): using our own",
+  GST_INFO_OBJECT (src,
+      "downstream's pool %" GST_PTR_FORMAT
+      " does not fit (at most %u buffers): using our own",
       pool, max);
   gst_object_unref (pool);
   return NULL;
 }
 
 static gboolean
-settle_pool (GstDreamverseSrc *src, GstPad *pad, GstCaps *caps,
-    const GstVideoInfo *info)
+settle_pool (
+    GstDreamverseSrc *src, GstPad *pad, GstCaps *caps, const GstVideoInfo *info)
 {
   GstDreamverseRun *run = src->run;
   GstQuery *query = gst_query_new_allocation (caps, TRUE);
@@ -154,8 +154,8 @@ settle_pool (GstDreamverseSrc *src, GstPad *pad, GstCaps *caps,
   gboolean meta = FALSE;
 
   if (gst_pad_peer_query (pad, query))
-    meta = gst_query_find_allocation_meta (
-        query, GST_VIDEO_META_API_TYPE, NULL);
+    meta =
+        gst_query_find_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
   pool = configure_peer_pool (
       src, query, caps, info, 2 * run->settings.frames, meta);
   if (!pool)
@@ -219,15 +219,15 @@ negotiation_failed (GstDreamverseSrc *src, GstDreamverseSrcLane *lane,
 static gboolean
 size_fits (const DvModelInfo *info, gint side)
 {
-  return side >= (gint) info->min_size && side <= (gint) info->max_size
-         && side % (gint) MAX (1, info->size_step) == 0;
+  return side >= (gint)info->min_size && side <= (gint)info->max_size &&
+         side % (gint)MAX (1, info->size_step) == 0;
 }
 
 static gboolean
 check_size (GstDreamverseSrc *src, gint width, gint height)
 {
   const DvModelInfo *info = src->run->info;
-  gint step = MAX (1, (gint) info->size_step);
+  gint step = MAX (1, (gint)info->size_step);
 
   if (size_fits (info, width) && size_fits (info, height))
     return TRUE;
@@ -237,10 +237,10 @@ check_size (GstDreamverseSrc *src, gint width, gint height)
          "multiples of %d from %u to %u. Set width and height, for example, to "
          "%d and %d.",
             width, height, info->name, step, info->min_size, info->max_size,
-            CLAMP ((width + step / 2) / step * step, (gint) info->min_size,
-                (gint) info->max_size),
-            CLAMP ((height + step / 2) / step * step, (gint) info->min_size,
-                (gint) info->max_size)),
+            CLAMP ((width + step / 2) / step * step, (gint)info->min_size,
+                (gint)info->max_size),
+            CLAMP ((height + step / 2) / step * step, (gint)info->min_size,
+                (gint)info->max_size)),
         (NULL));
   return FALSE;
 }
@@ -263,8 +263,8 @@ settle (GstDreamverseSrc *src, GstDreamverseSrcLane *lane,
   }
   if (!gst_video_info_from_caps (&video, caps))
     return negotiation_failed (src, lane, caps, NULL);
-  if (!check_size (src, GST_VIDEO_INFO_WIDTH (&video),
-          GST_VIDEO_INFO_HEIGHT (&video)))
+  if (!check_size (
+          src, GST_VIDEO_INFO_WIDTH (&video), GST_VIDEO_INFO_HEIGHT (&video)))
     return FALSE;
   if (!settle_pool (src, lane->pad, caps, &video)) {
     if (gst_dreamverse_src_fail (src, run))
@@ -305,9 +305,9 @@ gst_dreamverse_src_negotiate (GstDreamverseSrc *src, GstDreamverseLane which)
     gint width, height;
 
     /* Wrong settings are not the peer's fault. */
-    if (gst_structure_get_int (s, "width", &width)
-        && gst_structure_get_int (s, "height", &height)
-        && !check_size (src, width, height)) {
+    if (gst_structure_get_int (s, "width", &width) &&
+        gst_structure_get_int (s, "height", &height) &&
+        !check_size (src, width, height)) {
       gst_caps_unref (ours);
       return FALSE;
     }
@@ -338,8 +338,8 @@ gst_dreamverse_src_negotiate (GstDreamverseSrc *src, GstDreamverseLane which)
     gst_structure_get_int (s, "height", &height);
     ok = check_size (src, width, height);
   }
-  if (ok && !gst_pad_push_event (lane->pad, gst_event_new_caps (caps))
-      && gst_pad_is_linked (lane->pad)) {
+  if (ok && !gst_pad_push_event (lane->pad, gst_event_new_caps (caps)) &&
+      gst_pad_is_linked (lane->pad)) {
     GstCaps *accepted = gst_pad_peer_query_caps (lane->pad, NULL);
 
     ok = negotiation_failed (src, lane, caps, accepted);

@@ -61,16 +61,15 @@ gst_dreamverse_src_within_lead (GstDreamverseSrc *src, GstDreamverseWait wait,
 
   if (!GST_CLOCK_TIME_IS_VALID (lead) || !GST_CLOCK_TIME_IS_VALID (now))
     return TRUE;
-  ahead = GST_CLOCK_DIFF (now, time) - GST_CLOCK_DIFF (0, src->origin)
-          + src->slip - (GstClockTimeDiff) lead;
+  ahead = GST_CLOCK_DIFF (now, time) - GST_CLOCK_DIFF (0, src->origin) +
+          src->slip - (GstClockTimeDiff)lead;
   if (ahead <= 0)
     return TRUE;
   if (!src->playing) {
     gst_dreamverse_src_wait (src);
     return FALSE;
   }
-  id = gst_clock_new_single_shot_id (
-      src->clock, src->base_time + now + ahead);
+  id = gst_clock_new_single_shot_id (src->clock, src->base_time + now + ahead);
   src->wait[wait] = id;
   g_mutex_unlock (&src->lock);
   gst_clock_id_wait (id, NULL);

@@ -11,21 +11,22 @@
 
 #define GST_CAT_DEFAULT gst_dreamverse_src_debug
 
-GstStaticPadTemplate gst_dreamverse_src_video_template
-    = GST_STATIC_PAD_TEMPLATE ("video", GST_PAD_SRC, GST_PAD_ALWAYS,
+GstStaticPadTemplate gst_dreamverse_src_video_template =
+    GST_STATIC_PAD_TEMPLATE ("video", GST_PAD_SRC, GST_PAD_ALWAYS,
         GST_STATIC_CAPS ("video/x-raw, format = (string) I420, "
                          "width = (int) [ 1, MAX ], height = (int) [ 1, MAX ], "
                          "framerate = (fraction) [ 0/1, MAX ], "
                          "pixel-aspect-ratio = (fraction) 1/1, "
                          "interlace-mode = (string) progressive"));
 
-GstStaticPadTemplate gst_dreamverse_src_audio_template
-    = GST_STATIC_PAD_TEMPLATE ("audio", GST_PAD_SRC, GST_PAD_ALWAYS,
-        GST_STATIC_CAPS ("audio/x-raw, "
-                         "format = (string) { " GST_AUDIO_NE (
-                             F32) ", " GST_AUDIO_NE (S16) " }, "
-                         "layout = (string) interleaved, "
-                         "rate = (int) [ 1, MAX ], channels = (int) [ 1, 8 ]"));
+GstStaticPadTemplate gst_dreamverse_src_audio_template =
+    GST_STATIC_PAD_TEMPLATE ("audio", GST_PAD_SRC, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS (
+            "audio/x-raw, "
+            "format = (string) { " GST_AUDIO_NE (F32) ", " GST_AUDIO_NE (
+                S16) " }, "
+                     "layout = (string) interleaved, "
+                     "rate = (int) [ 1, MAX ], channels = (int) [ 1, 8 ]"));
 
 static GstDreamverseLane
 lane_of (GstDreamverseSrc *src, GstPad *pad)
@@ -113,8 +114,8 @@ take (GstDreamverseSrc *src, GstDreamverseLane which)
   GstMiniObject *object = NULL;
 
   g_mutex_lock (&src->lock);
-  while (!src->lane[which].flushing
-         && !(object = gst_dreamverse_queue_pop (&src->run->queue, which)))
+  while (!src->lane[which].flushing &&
+         !(object = gst_dreamverse_queue_pop (&src->run->queue, which)))
     gst_dreamverse_src_wait (src);
   /* Room for the generation thread. */
   g_cond_broadcast (&src->cond);
@@ -135,10 +136,9 @@ pace (GstDreamverseSrc *src, GstDreamverseLane which, GstBuffer *buffer)
       gst_dreamverse_src_wait (src);
       continue;
     }
-    if (run->draining
-        || gst_dreamverse_src_within_lead (src, (GstDreamverseWait) which,
-            GST_BUFFER_PTS (buffer),
-            run->settings.is_live ? 0 : src->max_lead)) {
+    if (run->draining || gst_dreamverse_src_within_lead (src,
+                             (GstDreamverseWait)which, GST_BUFFER_PTS (buffer),
+                             run->settings.is_live ? 0 : src->max_lead)) {
       go = TRUE;
       break;
     }
@@ -355,8 +355,8 @@ answer_latency (GstDreamverseSrc *src, GstQuery *query)
     gint fps_d = src->settings.fps_n ? src->settings.fps_d : 1;
 
     /* A model that takes its time gives nothing before it has a segment. */
-    if (src->pace > 0
-        || (src->run && src->run->opened && !src->run->info->procedural))
+    if (src->pace > 0 ||
+        (src->run && src->run->opened && !src->run->info->procedural))
       frames = src->settings.frames;
     latency = gst_util_uint64_scale (frames, GST_SECOND * fps_d, fps_n);
   }
@@ -365,7 +365,8 @@ answer_latency (GstDreamverseSrc *src, GstQuery *query)
 }
 
 static gboolean
-answer_position (GstDreamverseSrc *src, GstDreamverseLane which, GstQuery *query)
+answer_position (
+    GstDreamverseSrc *src, GstDreamverseLane which, GstQuery *query)
 {
   GstFormat format;
   GstClockTime position;
@@ -406,8 +407,8 @@ gst_dreamverse_src_query (GstPad *pad, GstObject *parent, GstQuery *query)
         caps = gst_dreamverse_src_possible_caps (src, lane_of (src, pad));
       gst_query_parse_caps (query, &filter);
       if (filter) {
-        GstCaps *some
-            = gst_caps_intersect_full (filter, caps, GST_CAPS_INTERSECT_FIRST);
+        GstCaps *some =
+            gst_caps_intersect_full (filter, caps, GST_CAPS_INTERSECT_FIRST);
 
         gst_caps_unref (caps);
         caps = some;

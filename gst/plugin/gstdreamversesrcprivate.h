@@ -38,8 +38,8 @@ typedef enum {
 
 typedef struct {
   gchar *model, *device, *start_image;
-  gint width, height;     /* 0: not set, the peer may choose */
-  gint fps_n, fps_d;      /* fps_n 0: not set */
+  gint width, height; /* 0: not set, the peer may choose */
+  gint fps_n, fps_d;  /* fps_n 0: not set */
   guint frames, overlap, audio_overlap;
   guint64 max_queued_bytes;
   gboolean is_live;
@@ -52,8 +52,8 @@ typedef struct {
   GstDreamverseSettings settings; /* constant */
   guint group_id;                 /* constant */
 
-  gint cancelled;  /* atomic: stop; the element may be gone or run again */
-  gint abort_step; /* atomic: give up the running step */
+  gint cancelled;    /* atomic: stop; the element may be gone or run again */
+  gint abort_step;   /* atomic: give up the running step */
   gboolean finished; /* the generation thread left */
   gboolean draining; /* nothing more is generated: no pacing either */
   gboolean eos;      /* asked for by event */
@@ -107,13 +107,13 @@ struct _GstDreamverseSrc {
   GThread *thread;
 
   gboolean playing;
-  GstClock *clock;               /* while playing */
-  GstClockTime base_time;        /* while playing */
-  GstClockTime paused_time;      /* running time while not playing */
-  GstClockTimeDiff slip;         /* how long generation was paused with nothing
-                                  * left to send */
-  GstClockTime origin;           /* stream time of running time 0: above zero
-                                  * after a flush that reset the time */
+  GstClock *clock;          /* while playing */
+  GstClockTime base_time;   /* while playing */
+  GstClockTime paused_time; /* running time while not playing */
+  GstClockTimeDiff slip;    /* how long generation was paused with nothing
+                             * left to send */
+  GstClockTime origin;      /* stream time of running time 0: above zero
+                             * after a flush that reset the time */
   GstClockID wait[GST_DREAMVERSE_N_WAITS];
 };
 

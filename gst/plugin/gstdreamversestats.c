@@ -37,7 +37,7 @@ gst_dreamverse_structure_set_model (
 {
   gst_structure_set (structure, GST_DREAMVERSE_FIELD_MODEL, G_TYPE_STRING,
       info->name, GST_DREAMVERSE_FIELD_PROCEDURAL, G_TYPE_BOOLEAN,
-      (gboolean) info->procedural, NULL);
+      (gboolean)info->procedural, NULL);
 }
 
 GstStructure *
@@ -89,9 +89,9 @@ gst_dreamverse_stats_structure (const GstDreamverseStats *stats)
     GValue value = G_VALUE_INIT;
     GstStructure *timings, *segment;
 
-    slot = (stats->next_recent + GST_DREAMVERSE_STATS_SEGMENTS - stats->n_recent
-               + i)
-           % GST_DREAMVERSE_STATS_SEGMENTS;
+    slot = (stats->next_recent + GST_DREAMVERSE_STATS_SEGMENTS -
+               stats->n_recent + i) %
+           GST_DREAMVERSE_STATS_SEGMENTS;
     timings = gst_dreamverse_timings_structure (&stats->recent[slot].report);
     segment = gst_structure_new ("segment", GST_DREAMVERSE_FIELD_EPOCH,
         G_TYPE_UINT, stats->recent[slot].epoch, GST_DREAMVERSE_FIELD_INDEX,

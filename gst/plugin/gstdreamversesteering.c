@@ -57,8 +57,8 @@ gst_dreamverse_steering_take_id (
       return FALSE;
   g_free (steering->recent[steering->next_recent]);
   steering->recent[steering->next_recent] = g_strdup (id);
-  steering->next_recent
-      = (steering->next_recent + 1) % GST_DREAMVERSE_RECENT_IDS;
+  steering->next_recent =
+      (steering->next_recent + 1) % GST_DREAMVERSE_RECENT_IDS;
   return TRUE;
 }
 
@@ -127,8 +127,7 @@ gst_dreamverse_steering_rewind (GstDreamverseSteering *steering)
 }
 
 void
-gst_dreamverse_steering_reset (
-    GstDreamverseSteering *steering, const gchar *id)
+gst_dreamverse_steering_reset (GstDreamverseSteering *steering, const gchar *id)
 {
   steering->next = 0;
   g_clear_pointer (&steering->steered, g_free);

@@ -24,13 +24,13 @@ G_BEGIN_DECLS
 #define GST_DREAMVERSE_MAX_PENDING_RESETS 16
 
 typedef struct {
-  gchar *prompt;     /* property; may be NULL */
-  GPtrArray *list;   /* property: strings */
-  guint next;        /* position in the list */
-  gchar *steered;    /* the appended prompt in force, NULL if none */
-  GQueue appended;   /* of Appended */
+  gchar *prompt;   /* property; may be NULL */
+  GPtrArray *list; /* property: strings */
+  guint next;      /* position in the list */
+  gchar *steered;  /* the appended prompt in force, NULL if none */
+  GQueue appended; /* of Appended */
   gboolean paused;
-  GQueue resets;     /* ids of resets that wait for the generation thread */
+  GQueue resets; /* ids of resets that wait for the generation thread */
   gchar *recent[GST_DREAMVERSE_RECENT_IDS];
   guint next_recent;
 } GstDreamverseSteering;

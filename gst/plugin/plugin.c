@@ -9,12 +9,14 @@
 #include <gst/gst.h>
 
 #include "gstdreamversemux.h"
+#include "gstdreamversesrc.h"
 
 static gboolean
 plugin_init (GstPlugin *plugin)
 {
   gboolean ok = TRUE;
 
+  ok &= GST_ELEMENT_REGISTER (dreamversesrc, plugin);
   ok &= GST_ELEMENT_REGISTER (dreamversemux, plugin);
   return ok;
 }
