@@ -10,6 +10,9 @@
 
 #include "gstdreamversemux.h"
 #include "gstdreamversesrc.h"
+#ifdef HAVE_SOUP
+#include "gstsoupwebsocketsink.h"
+#endif
 
 static gboolean
 plugin_init (GstPlugin *plugin)
@@ -18,6 +21,9 @@ plugin_init (GstPlugin *plugin)
 
   ok &= GST_ELEMENT_REGISTER (dreamversesrc, plugin);
   ok &= GST_ELEMENT_REGISTER (dreamversemux, plugin);
+#ifdef HAVE_SOUP
+  ok &= GST_ELEMENT_REGISTER (soupwebsocketsink, plugin);
+#endif
   return ok;
 }
 

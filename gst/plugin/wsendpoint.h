@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * One path of a port: the ring of a sink's stream and the viewers that watch
+ * it. Decides where a viewer starts, what happens to one that is slow, and
+ * when everything that was promised is out.
+ *
+ * Threads: the relay thread, except where a function says otherwise.
+ */
+#ifndef WSENDPOINT_H
+#define WSENDPOINT_H
+
+#include "wsclient.h"
+#include "wsring.h"
+
+/* GstMultiHandleSink's words. Every one but NONE lands where a decoder can
+ * start. */
+typedef enum {
+  WS_RECOVER_NONE,
+  WS_RECOVER_LATEST,
+  WS_RECOVER_SOFT_LIMIT,
+  WS_RECOVER_KEYFRAME
+} WsRecover;
+
+typedef struct {
+  guint64 soft_bytes, hard_bytes;
+  guint64 soft_time, hard_time; /* ns */
+  WsRecover recover;
+  guint max_clients; /* 0: no limit */
+} WsLimits;
+
+/* What the owner is told, in the relay thread: it must not wait there. */
+typedef struct {
+  void (*client_added) (gpointer owner, guint64 id, const gchar *remote);
+  void (*client_removed) (gpointer owner, guint64 id, const gchar *reason,
+      const WsClientStats *stats);
+  void (*message) (gpointer owner, guint64 id, gboolean control,
+      const gchar *text, gsize size);
+} WsEndpointEvents;
+
+struct WsEndpoint {
+  gatomicrefcount refs;
+  GMainContext *context;
+  WsRing ring;
+  WsLimits limits;
+  const WsEndpointEvents *events;
+  gpointer owner; /* NULL once it left */
+  GPtrArray *clients;
+  guint64 next_id;
+
+  /* what a viewer gets who joins now */
+  WsItem *stream_start; /* the epoch's */
+  guint64 stream_start_seq;
+  WsItem *segment_start; /* of the segment that is generated */
+  WsItem *paused;
+  WsMedia *media; /* of the segment that is on its way */
+  WsItem *error;  /* the stream has failed */
+
+  GSource *wake, *reap, *tick;
+  guint64 dropped_clients, total_clients, bytes_in;
+
+  /* shared with the sink's threads */
+  GMutex lock;
+  GCond cond;
+  gsize handed_over; /* bytes on their way to the relay thread */
+  gboolean draining, emptying, drained, flushing;
+};
+
+WsEndpoint *ws_endpoint_new (GMainContext *context, const WsLimits *limits,
+    const WsEndpointEvents *events, gpointer owner);
+WsEndpoint *ws_endpoint_ref (WsEndpoint *endpoint);
+void ws_endpoint_unref (WsEndpoint *endpoint);
+/* The owner leaves; all clients are closed or cut within @patience us. */
+void ws_endpoint_close (WsEndpoint *endpoint, guint16 code, const gchar *reason,
+    const gchar *text, gint64 patience);
+/* No client, no timer: nothing refers to it any more. */
+void ws_endpoint_dispose (WsEndpoint *endpoint);
+
+gboolean ws_endpoint_full (const WsEndpoint *endpoint);
+/* Takes over the stream; 0 if it cannot be served. */
+guint64 ws_endpoint_add (WsEndpoint *endpoint, GIOStream *stream,
+    const gchar *remote, gboolean control);
+WsClient *ws_endpoint_find (WsEndpoint *endpoint, guint64 id);
+
+/* Adds to the stream; takes @item. */
+void ws_endpoint_push (WsEndpoint *endpoint, WsItem *item);
+void ws_endpoint_push_text (WsEndpoint *endpoint, gchar *text);
+/* One viewer's text; takes it. */
+void ws_endpoint_reply (WsEndpoint *endpoint, guint64 id, gchar *text);
+/* The first error of the stream: for every viewer, then the end. */
+void ws_endpoint_fail (WsEndpoint *endpoint, gchar *text);
+/* A new start: forgets the stream, keeps the viewers. */
+void ws_endpoint_restart (WsEndpoint *endpoint);
+
+/* Sink's threads: waits for room in the hand-over; FALSE when flushing. */
+gboolean ws_endpoint_hand_over (WsEndpoint *endpoint, gsize size);
+void ws_endpoint_taken (WsEndpoint *endpoint, gsize size);
+void ws_endpoint_set_flushing (WsEndpoint *endpoint, gboolean flushing);
+/* Sink's threads: waits until every viewer that still reads has everything,
+ * for at most @patience us. */
+gboolean ws_endpoint_drain (WsEndpoint *endpoint, gint64 patience);
+/* The same until every viewer has gone. */
+gboolean ws_endpoint_wait_empty (WsEndpoint *endpoint, gint64 patience);
+
+#endif
