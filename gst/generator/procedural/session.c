@@ -303,22 +303,6 @@ boundary (const Step *step, uint64_t frame)
   return (uint64_t)((scaled + request->fps_n / 2) / request->fps_n);
 }
 
-/* Writes the scene of the current frame into the sound track, where it is a
- * new frame, for all entries that begin before the frame's end. */
-static void
-extend_track (Step *step)
-{
-  DvTimeline *timeline = &step->session->next;
-  uint64_t end = boundary (step, step->point.frame);
-  DvMoment moment;
-
-  end = (end + DV_TRACK_STEP - 1) / DV_TRACK_STEP;
-  if (timeline->sound.known >= end)
-    return;
-  dv_timeline_moment (&step->point, &moment);
-  dv_track_extend (&timeline->sound, end, &moment.scene);
-}
-
 /* Commits the samples below @end. */
 static DvStatus
 make_sound (Step *step, uint64_t end)
@@ -329,7 +313,7 @@ make_sound (Step *step, uint64_t end)
 
   if (end <= step->sample)
     return DV_OK;
-  /* Samples past the last frame sound like the last frame. */
+  /* The track gets this frame's scene where it is not known yet. */
   dv_timeline_moment (&step->point, &moment);
   while (step->sample < end) {
     uint64_t since = now_ns (), left = end - step->sample;
@@ -369,7 +353,6 @@ make_segment (Step *step)
       status = make_frame (step, n);
     if (status != DV_OK)
       return status;
-    extend_track (step);
     end = boundary (step, step->point.frame);
     if (end > step->last_sample || n + 1 == request->frames)
       end = step->last_sample;

@@ -1,46 +1,74 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Makes the sound of a scene, block by block.
+ * Makes the sound of a scene, block by block: asks the instruments, sees to
+ * the loudness.
  */
 #include "synth.h"
 
 #include <string.h>
 
 #include "maths.h"
+#include "sound.h"
 #include "stamp.h"
 
-/* One part of a chord: a sine whose phase comes from the sample's number. */
-static void
-add_tone (uint64_t first, float hz, const float gain[2], float *out)
+#define BLOCKS_A_STEP (DV_TRACK_STEP / DV_SYNTH_BLOCK)
+_Static_assert(DV_TRACK_STEP % DV_SYNTH_BLOCK == 0, "a block has one step");
+_Static_assert(DV_SOUND_LONGEST < DV_TRACK_LENGTH / 2 * DV_TRACK_STEP,
+    "the track knows the start of every note");
+
+/* Louder than this is bent, and never reaches full scale. */
+#define BEND 0.5f
+#define CEILING 0.98f
+
+const DvScene *
+dv_sound_scene (const DvSoundBlock *block, uint64_t sample)
 {
-  uint64_t step = (uint64_t)((double)hz / 24000 * 4294967296.0);
+  return dv_track_at (block->track, sample / DV_TRACK_STEP);
+}
 
-  for (unsigned i = 0; i < DV_SYNTH_BLOCK; i++) {
-    uint32_t phase = (uint32_t)((first + i) * step);
-    float t = (float)i / DV_SYNTH_BLOCK;
-    float value = dv_lerp (gain[0], gain[1], t) *
-                  dv_sin ((float)(phase >> 8) * (1.0f / 16777216));
+float
+dv_sound_wander (uint32_t salt, uint64_t number, uint32_t blocks)
+{
+  uint64_t step = number / blocks;
+  float t = (float)(number % blocks) / (float)blocks;
+  float a = dv_unit (dv_hash2 ((uint32_t)step, salt));
+  float b = dv_unit (dv_hash2 ((uint32_t)(step + 1), salt));
 
-    out[2 * i] += value;
-    out[2 * i + 1] += value;
-  }
+  return dv_lerp (a, b, t * t * (3 - 2 * t));
+}
+
+static float
+limit (float x)
+{
+  float size = x < 0 ? -x : x, over = size - BEND;
+
+  if (over <= 0)
+    return x;
+  size = BEND + (CEILING - BEND) * over / (over + CEILING - BEND);
+  return x < 0 ? -size : size;
 }
 
 static void
-make_block (const DvSynth *synth, uint64_t block, float *out)
+make_block (const DvSynth *synth, uint64_t number, float *out)
 {
-  uint64_t entry = block / (DV_TRACK_STEP / DV_SYNTH_BLOCK);
-  const DvScene *before = dv_track_at (synth->track, entry ? entry - 1 : 0);
-  const DvScene *after = dv_track_at (synth->track, entry);
-  float part = (float)(block % (DV_TRACK_STEP / DV_SYNTH_BLOCK));
-  float t[2] = {part / 3, (part + 1) / 3}, gain[2];
+  uint64_t entry = number / BLOCKS_A_STEP, part = number % BLOCKS_A_STEP;
+  DvSoundBlock block = {.number = number,
+      .track = synth->track,
+      .window = synth->window,
+      .before = dv_track_at (synth->track, entry ? entry - 1 : 0),
+      .after = dv_track_at (synth->track, entry),
+      .from = (float)part / BLOCKS_A_STEP,
+      .to = (float)(part + 1) / BLOCKS_A_STEP,
+      .out = out};
 
   memset (out, 0, 2 * DV_SYNTH_BLOCK * sizeof *out);
-  for (int i = 0; i < 2; i++)
-    gain[i] = 0.05f * dv_lerp (before->wind, after->wind, t[i]) + 0.05f;
-  add_tone (block * DV_SYNTH_BLOCK, 110, gain, out);
+  dv_sound_noise (&block);
+  dv_sound_notes (&block);
+  dv_sound_chord (&block);
+  for (size_t i = 0; i < 2 * DV_SYNTH_BLOCK; i++)
+    out[i] = limit (out[i]);
   if (synth->clicks)
-    dv_stamp_click (block * DV_SYNTH_BLOCK, DV_SYNTH_BLOCK, out);
+    dv_stamp_click (number * DV_SYNTH_BLOCK, DV_SYNTH_BLOCK, out);
 }
 
 void
@@ -49,6 +77,9 @@ dv_synth_start (DvSynth *synth, const DvSoundTrack *track, bool clicks)
   synth->track = track;
   synth->clicks = clicks;
   synth->cached = false;
+  /* The squares of two windows that overlap by half add up to one. */
+  for (unsigned i = 0; i < 2 * DV_SYNTH_BLOCK; i++)
+    synth->window[i] = dv_sin (((float)i + 0.5f) / (4 * DV_SYNTH_BLOCK));
 }
 
 void

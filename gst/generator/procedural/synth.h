@@ -23,6 +23,7 @@ typedef struct {
   bool cached;
   uint64_t block; /* in the cache */
   float samples[2 * DV_SYNTH_BLOCK];
+  float window[2 * DV_SYNTH_BLOCK]; /* of a grain of noise */
 } DvSynth;
 
 /* From now on plays @track, which stays the caller's. */

@@ -11,7 +11,8 @@
 #include "scene.h"
 
 #define DV_TRACK_STEP 3000 /* samples from one entry to the next, 125 ms */
-#define DV_TRACK_LENGTH 64 /* entries kept: 8 s, the longest note */
+/* Entries kept, 16 s: the longest note, and as much again for overlap. */
+#define DV_TRACK_LENGTH 128
 
 typedef struct {
   uint64_t known; /* entries ever written; the latest ones are kept */
