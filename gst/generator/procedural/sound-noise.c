@@ -64,7 +64,7 @@ leaves_amount (const DvSoundBlock *block, const DvScene *scene, uint64_t number)
   float leaves = dv_max (scene->forest, dv_max (scene->trees, scene->palms));
   float rustle = dv_sound_wander (2, number, 24);
 
-  return 0.24f * (leaves + 0.3f * scene->meadow) * (0.25f + scene->wind) *
+  return 0.34f * (leaves + 0.3f * scene->meadow) * (0.25f + scene->wind) *
          (0.2f + rustle * rustle) * (1 - 0.7f * scene->snow);
 }
 
@@ -72,8 +72,11 @@ static void
 leaves_colour (const DvSoundBlock *block, const DvScene *scene, uint64_t number,
     Tone *tone)
 {
-  tone->hz = 2600 + 1400 * dv_sound_wander (2, number, 24);
-  tone->damping = 1.2f;
+  /* A wood sounds lower than a single tree, palms rattle. */
+  float base = 4300 - 2900 * scene->forest - 900 * scene->palms;
+
+  tone->hz = base * (0.8f + 0.5f * dv_sound_wander (2, number, 24));
+  tone->damping = 1.0f;
   tone->band = 1;
 }
 
@@ -110,8 +113,10 @@ waves_colour (const DvSoundBlock *block, const DvScene *scene, uint64_t number,
                  ? 260 + 1500 * surge (number) * storm
                  : 420 + 500 * dv_sound_wander (3, number, 13);
   tone->damping = 1.6f;
-  tone->low = 0.8f;
+  /* A storm roars, a gentle sea hisses over the sand. */
+  tone->low = dv_min (0.15f + scene->waves, 0.9f);
   tone->band = 0.45f;
+  tone->high = 0.16f * (1 - scene->waves) * scene->sea;
 }
 
 static float
@@ -119,8 +124,9 @@ stream_amount (const DvSoundBlock *block, const DvScene *scene, uint64_t number)
 {
   float gurgle = dv_sound_wander (4, number, 4);
 
+  /* Rivers of lava do not gurgle. */
   return 0.42f * scene->river * (0.6f + 0.5f * gurgle) *
-         (1 - 0.7f * scene->ice);
+         (1 - 0.7f * scene->ice) * (1 - scene->volcano);
 }
 
 static void
@@ -154,18 +160,17 @@ fire_amount (const DvSoundBlock *block, const DvScene *scene, uint64_t number)
 {
   float flicker = dv_sound_wander (7, number, 3);
 
-  return 0.5f * dv_max (scene->fire, 0.8f * scene->volcano) *
-         (0.5f + 0.7f * flicker);
+  return (0.6f * scene->fire + 1.4f * scene->volcano) * (0.5f + 0.7f * flicker);
 }
 
 static void
 fire_colour (const DvSoundBlock *block, const DvScene *scene, uint64_t number,
     Tone *tone)
 {
-  tone->hz = 150 + 130 * dv_sound_wander (7, number, 3) - 60 * scene->volcano;
+  tone->hz = 150 + 100 * dv_sound_wander (7, number, 3) - 80 * scene->volcano;
   tone->damping = 1.3f;
-  tone->low = 1.0f;
-  tone->band = 0.4f;
+  tone->low = 1.1f;
+  tone->band = 0.2f;
 }
 
 static float
@@ -189,7 +194,9 @@ city_colour (const DvSoundBlock *block, const DvScene *scene, uint64_t number,
 static float
 hiss_amount (const DvSoundBlock *block, const DvScene *scene, uint64_t number)
 {
-  return 0.05f * (scene->snow + scene->aurora + 0.8f * scene->nebula) *
+  return 0.05f *
+         (scene->snow + scene->aurora + 0.8f * scene->nebula +
+             0.7f * scene->desert) *
          (0.4f + dv_sound_wander (9, number, 33));
 }
 

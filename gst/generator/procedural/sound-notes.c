@@ -73,12 +73,16 @@ choose_bird (const DvScene *scene, uint64_t cell, uint32_t hash, Note *note)
   uint32_t song = dv_hash2 ((uint32_t)(cell / 6), 41);
   float high = chance (song, 1);
 
-  if (chance (song, 2) > scene->birds * 1.1f || chance (hash, 3) > 0.75f)
+  if (scene->birds < 0.05f || chance (song, 2) > 0.45f + 0.5f * scene->birds ||
+      chance (hash, 3) > 0.75f)
     return false;
-  note->gain = 0.12f + 0.1f * chance (song, 4);
+  note->gain = (0.03f + 0.08f * scene->birds) * (1 + chance (song, 4));
   note->pan = 0.15f + 0.7f * chance (song, 5);
-  note->hz = 2100 + 2300 * high + 500 * chance (hash, 6);
-  note->glide = (chance (hash, 7) - 0.45f) * 9000;
+  /* Deep in the wood they coo, over a canyon they cry. */
+  note->hz = (2300 + 2000 * high + 500 * chance (hash, 6)) *
+             (1 - 0.55f * scene->forest);
+  note->glide =
+      scene->canyon > 0.5f ? -6000 : (chance (hash, 7) - 0.45f) * 9000;
   note->trill_hz = 18 + 30 * chance (song, 8);
   note->trill = chance (song, 9) > 0.5f ? 2.5f : 0.3f;
   note->seconds = 0.07f + 0.11f * chance (hash, 10);
@@ -108,11 +112,12 @@ choose_bell (const DvScene *scene, uint64_t cell, uint32_t hash, Note *note)
 static bool
 choose_pluck (const DvScene *scene, uint64_t cell, uint32_t hash, Note *note)
 {
-  float music = dv_max (scene->music, 0.25f * scene->joy);
+  float music = dv_max (scene->music, scene->joy);
 
-  if (chance (hash, 1) > music * (cell % 4 ? 0.55f : 0.95f))
+  if (chance (hash, 1) >
+      0.3f * (music > 0.1f) + music * (cell % 4 ? 0.3f : 0.7f))
     return false;
-  note->gain = 0.1f * (0.4f + 0.6f * music);
+  note->gain = 0.14f * (0.4f + 0.6f * music);
   note->pan = 0.35f + 0.3f * chance (hash, 2);
   note->hz = dv_sound_pitch (scene, 5 + (int)(9 * chance (hash, 3)));
   note->decay = 2.6f;

@@ -48,6 +48,18 @@ limit (float x)
   return x < 0 ? -size : size;
 }
 
+/* Quiet scenes are brought up and noisy ones down, to about -20 dBFS. */
+static float
+volume (const DvScene *scene)
+{
+  float noise = scene->sea * (0.2f + scene->waves) + 0.6f * scene->rain +
+                0.5f * scene->fire + 0.3f * scene->volcano +
+                0.5f * scene->city + 0.5f * scene->river + 0.4f * scene->wind +
+                0.5f * scene->nebula + 0.5f * scene->drone + scene->thunder;
+
+  return 3.2f / (1 + 1.6f * noise);
+}
+
 static void
 make_block (const DvSynth *synth, uint64_t number, float *out)
 {
@@ -60,13 +72,17 @@ make_block (const DvSynth *synth, uint64_t number, float *out)
       .from = (float)part / BLOCKS_A_STEP,
       .to = (float)(part + 1) / BLOCKS_A_STEP,
       .out = out};
+  float first, last;
 
   memset (out, 0, 2 * DV_SYNTH_BLOCK * sizeof *out);
   dv_sound_noise (&block);
   dv_sound_notes (&block);
   dv_sound_chord (&block);
+  first = dv_lerp (volume (block.before), volume (block.after), block.from);
+  last = dv_lerp (volume (block.before), volume (block.after), block.to);
   for (size_t i = 0; i < 2 * DV_SYNTH_BLOCK; i++)
-    out[i] = limit (out[i]);
+    out[i] =
+        limit (out[i] * dv_lerp (first, last, (float)(i / 2) / DV_SYNTH_BLOCK));
   if (synth->clicks)
     dv_stamp_click (number * DV_SYNTH_BLOCK, DV_SYNTH_BLOCK, out);
 }
