@@ -26,7 +26,7 @@
 
 /* No scene has larger numbers, and no sum ever gets so large. */
 #define SCENE_LIMIT 4.0f
-#define SUM_LIMIT 1e15
+#define SUM_LIMIT 1e9
 #define COUNT_LIMIT (UINT64_MAX / 4)
 
 _Static_assert(sizeof (DvScene) == SCENE_BYTES, "a scene has no padding");
