@@ -254,7 +254,7 @@ static void
 add_grain (const DvSoundBlock *block, const Tone *tone, uint32_t seed,
     unsigned half, const float *gain)
 {
-  float turns = dv_min (tone->hz, 10000) / (2 * DV_SOUND_RATE);
+  float turns = dv_clamp (tone->hz, 20, 10000) / (2 * DV_SOUND_RATE);
   float g = dv_sin (turns) / dv_cos (turns);
   float k = tone->damping, scale = 1 / (1 + g * (g + k));
   float one[2] = {0}, two[2] = {0};

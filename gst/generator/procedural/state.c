@@ -24,8 +24,9 @@
   (HEADER + 4 + 1 + 8 + 2 * POINT_BYTES + 4 +                                  \
       DV_TIMELINE_HISTORY * TURN_BYTES + 8 + DV_TRACK_LENGTH * SCENE_BYTES)
 
-/* No scene has larger numbers, and no sum ever gets so large. */
-#define SCENE_LIMIT 4.0f
+/* Amounts are in [0, 1], with room for the rounding of a mix; a few go below
+ * zero. No sum ever gets so large. */
+#define SCENE_LIMIT 1.001f
 #define SUM_LIMIT 1e9
 #define COUNT_LIMIT (UINT64_MAX / 4)
 
@@ -133,6 +134,14 @@ get_sum (Reader *reader)
   return value;
 }
 
+static bool
+may_be_negative (size_t field)
+{
+  return field == offsetof (DvScene, sun_height) / sizeof (float) ||
+         field == offsetof (DvScene, camera_x) / sizeof (float) ||
+         field == offsetof (DvScene, camera_zoom) / sizeof (float);
+}
+
 static void
 get_scene (Reader *reader, DvScene *scene)
 {
@@ -143,7 +152,8 @@ get_scene (Reader *reader, DvScene *scene)
     bits[i] = get_u32 (reader);
   memcpy (values, bits, sizeof values);
   for (size_t i = 0; i < SCENE_FLOATS; i++)
-    if (!(values[i] >= -SCENE_LIMIT && values[i] <= SCENE_LIMIT))
+    if (!(values[i] >= (may_be_negative (i) ? -SCENE_LIMIT : -0.001f) &&
+            values[i] <= SCENE_LIMIT))
       reader->bad = true;
   memcpy (scene, bits, sizeof bits);
 }

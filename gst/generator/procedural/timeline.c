@@ -8,13 +8,13 @@
 
 /* How fast the sums grow, a second. At the usual speed of 0.3 a second of
  * scene time is a second, and a full drift takes the camera a picture's width
- * in about twelve seconds. */
+ * in 25 seconds. */
 #define TIME_STILL 0.4
 #define TIME_SPEED 2.0
-#define DRIFT_STILL 0.02
-#define DRIFT_SPEED 0.2
+#define DRIFT_STILL 0.01
+#define DRIFT_SPEED 0.1
 #define ZOOM_STILL 0.02
-#define ZOOM_SPEED 0.2
+#define ZOOM_SPEED 0.1
 #define WIND_STILL 0.15
 #define WIND_STRENGTH 1.5
 
