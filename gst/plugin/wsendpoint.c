@@ -402,6 +402,13 @@ client_drop (WsEndpoint *endpoint, WsClient *client, const gchar *reason)
       "this viewer reads too slowly for the stream", TRUE, DROP_PATIENCE);
 }
 
+/* Nanoseconds from @since to @now; none if @now was read before @since. */
+static guint64
+elapsed_ns (gint64 now, gint64 since)
+{
+  return now > since ? (guint64)(now - since) * 1000 : 0;
+}
+
 /* What becomes of a viewer that does not keep up. */
 static void
 client_enforce (WsEndpoint *endpoint, WsClient *client, gint64 now)
@@ -415,16 +422,15 @@ client_enforce (WsEndpoint *endpoint, WsClient *client, gint64 now)
   if (client->dead || client->close_now || !first)
     return;
   if (client->n_flight &&
-      (guint64)(now - client->flight_since) * 1000 > limits->hard_time) {
+      elapsed_ns (now, client->flight_since) > limits->hard_time) {
     client_drop (endpoint, client,
-        (guint64)(now - client->progress) * 1000 > limits->hard_time
-            ? "stalled"
-            : "too-slow");
+        elapsed_ns (now, client->progress) > limits->hard_time ? "stalled"
+                                                               : "too-slow");
     return;
   }
   if (!next)
     return;
-  waited = (guint64)(now - MAX (next->arrival, client->joined)) * 1000;
+  waited = elapsed_ns (now, MAX (next->arrival, client->joined));
   behind = MIN (waited, ring->clock - next->clock);
   bytes = ring->pushed - next->offset;
   if (behind <= limits->soft_time && bytes <= limits->soft_bytes)

@@ -24,8 +24,8 @@ typedef struct {
   GMappedFile *frames, *samples;
   gsize frame_size, n_frames;
   guint rate;
-  gint64 started;        /* monotonic, us; when the first frame was pushed */
-  gint64 first, last;    /* us after that: fragments out */
+  gint64 started;     /* monotonic, us; when the first frame was pushed */
+  gint64 first, last; /* us after that: fragments out */
   guint64 bytes;
   guint fragments;
   FILE *out;
@@ -37,8 +37,8 @@ cpu_ms (void)
   struct rusage usage;
 
   getrusage (RUSAGE_SELF, &usage);
-  return usage.ru_utime.tv_sec * 1e3 + usage.ru_utime.tv_usec / 1e3
-         + usage.ru_stime.tv_sec * 1e3 + usage.ru_stime.tv_usec / 1e3;
+  return usage.ru_utime.tv_sec * 1e3 + usage.ru_utime.tv_usec / 1e3 +
+         usage.ru_stime.tv_sec * 1e3 + usage.ru_stime.tv_usec / 1e3;
 }
 
 static GstFlowReturn
@@ -67,8 +67,7 @@ new_sample (GstAppSink *sink, gpointer user_data)
 static GstEvent *
 segment_event (Bench *bench)
 {
-  GstClockTime end
-      = gst_util_uint64_scale (bench->n_frames, GST_SECOND, FPS);
+  GstClockTime end = gst_util_uint64_scale (bench->n_frames, GST_SECOND, FPS);
 
   return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM,
       gst_structure_new (GST_DREAMVERSE_EVENT_SEGMENT,
@@ -79,7 +78,7 @@ segment_event (Bench *bench)
           GST_DREAMVERSE_FIELD_PROMPT, G_TYPE_STRING, "bench",
           GST_DREAMVERSE_FIELD_START, G_TYPE_UINT64, G_GUINT64_CONSTANT (0),
           GST_DREAMVERSE_FIELD_END, G_TYPE_UINT64, end,
-          GST_DREAMVERSE_FIELD_FRAMES, G_TYPE_UINT, (guint) bench->n_frames,
+          GST_DREAMVERSE_FIELD_FRAMES, G_TYPE_UINT, (guint)bench->n_frames,
           GST_DREAMVERSE_FIELD_SAMPLES, G_TYPE_UINT64,
           gst_util_uint64_scale (bench->n_frames, bench->rate, FPS), NULL));
 }
@@ -97,8 +96,7 @@ announce_on (GstElement *source, Bench *bench)
 {
   GstPad *pad = gst_element_get_static_pad (source, "src");
 
-  gst_pad_add_probe (
-      pad, GST_PAD_PROBE_TYPE_BUFFER, announce, bench, NULL);
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, announce, bench, NULL);
   gst_object_unref (pad);
 }
 
@@ -107,9 +105,9 @@ push (GstElement *source, GMappedFile *file, gsize offset, gsize size,
     GstClockTime pts, GstClockTime duration)
 {
   gchar *data = g_mapped_file_get_contents (file) + offset;
-  GstBuffer *buffer = gst_buffer_new_wrapped_full (GST_MEMORY_FLAG_READONLY,
-      data, size, 0, size, g_mapped_file_ref (file),
-      (GDestroyNotify) g_mapped_file_unref);
+  GstBuffer *buffer =
+      gst_buffer_new_wrapped_full (GST_MEMORY_FLAG_READONLY, data, size, 0,
+          size, g_mapped_file_ref (file), (GDestroyNotify)g_mapped_file_unref);
 
   GST_BUFFER_PTS (buffer) = pts;
   GST_BUFFER_DURATION (buffer) = duration;
@@ -140,9 +138,8 @@ feed_video (Bench *bench)
 {
   bench->started = g_get_monotonic_time ();
   for (gsize n = 0; n < bench->n_frames; n++)
-    push (bench->video, bench->frames, n * bench->frame_size,
-        bench->frame_size, gst_util_uint64_scale (n, GST_SECOND, FPS),
-        GST_SECOND / FPS);
+    push (bench->video, bench->frames, n * bench->frame_size, bench->frame_size,
+        gst_util_uint64_scale (n, GST_SECOND, FPS), GST_SECOND / FPS);
   gst_app_src_end_of_stream (GST_APP_SRC (bench->video));
 }
 
@@ -157,8 +154,8 @@ run (Bench *bench)
   gst_element_set_state (bench->pipeline, GST_STATE_PLAYING);
   audio = g_thread_new ("audio", feed_audio, bench);
   feed_video (bench);
-  message = gst_bus_timed_pop_filtered (bus, 120 * GST_SECOND,
-      GST_MESSAGE_ERROR | GST_MESSAGE_EOS);
+  message = gst_bus_timed_pop_filtered (
+      bus, 120 * GST_SECOND, GST_MESSAGE_ERROR | GST_MESSAGE_EOS);
   ok = message && GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS;
   if (!ok)
     g_printerr ("packaging-ours: %s\n",
@@ -173,19 +170,19 @@ run (Bench *bench)
 int
 main (int argc, char **argv)
 {
-  Bench bench = { 0 };
+  Bench bench = {0};
   GError *error = NULL;
   gdouble before, cpu;
   gchar *launch;
   guint width, height;
-  GstAppSinkCallbacks callbacks = { .new_sample = new_sample };
+  GstAppSinkCallbacks callbacks = {.new_sample = new_sample};
   gint64 loaded;
   gboolean ok;
 
   gst_init (&argc, &argv);
   if (argc < 6) {
-    g_printerr ("usage: %s FRAMES.i420 WIDTH HEIGHT AUDIO.f32 RATE [OUT]\n",
-        argv[0]);
+    g_printerr (
+        "usage: %s FRAMES.i420 WIDTH HEIGHT AUDIO.f32 RATE [OUT]\n", argv[0]);
     return 2;
   }
   width = atoi (argv[2]);
@@ -206,7 +203,8 @@ main (int argc, char **argv)
       "caps=audio/x-raw,format=F32LE,layout=interleaved,channels=2,rate=%u "
       "! audioconvert ! audioresample ! audio/x-raw,rate=48000 "
       "! voaacenc bitrate=128000 ! queue ! mux.audio "
-      "dreamversemux name=mux ! appsink name=sink sync=false emit-signals=false",
+      "dreamversemux name=mux ! appsink name=sink sync=false "
+      "emit-signals=false",
       width, height, FPS, bench.rate);
   if (!error)
     bench.pipeline = gst_parse_launch (launch, &error);
@@ -216,7 +214,7 @@ main (int argc, char **argv)
     g_clear_error (&error);
     return 1;
   }
-  bench.frame_size = (gsize) width * height * 3 / 2;
+  bench.frame_size = (gsize)width * height * 3 / 2;
   bench.n_frames = g_mapped_file_get_length (bench.frames) / bench.frame_size;
   bench.video = gst_bin_get_by_name (GST_BIN (bench.pipeline), "video");
   bench.audio = gst_bin_get_by_name (GST_BIN (bench.pipeline), "audio");

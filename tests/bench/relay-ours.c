@@ -22,24 +22,24 @@ cpu_seconds (void)
   struct rusage usage;
 
   getrusage (RUSAGE_SELF, &usage);
-  return usage.ru_utime.tv_sec + usage.ru_utime.tv_usec / 1e6
-         + usage.ru_stime.tv_sec + usage.ru_stime.tv_usec / 1e6;
+  return usage.ru_utime.tv_sec + usage.ru_utime.tv_usec / 1e6 +
+         usage.ru_stime.tv_sec + usage.ru_stime.tv_usec / 1e6;
 }
 
 /* All units of @file: the init segment first, then the fragments. */
 static GPtrArray *
 load_units (const gchar *file)
 {
-  GPtrArray *units
-      = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  GPtrArray *units =
+      g_ptr_array_new_with_free_func ((GDestroyNotify)g_bytes_unref);
   Fmp4Scanner *scanner = fmp4_scanner_new (0);
-  Fmp4Error error = { "" };
+  Fmp4Error error = {""};
   Fmp4Unit unit;
   gchar *data;
   gsize size;
 
-  if (!g_file_get_contents (file, &data, &size, NULL)
-      || !fmp4_scanner_push (scanner, (guint8 *) data, size, &error))
+  if (!g_file_get_contents (file, &data, &size, NULL) ||
+      !fmp4_scanner_push (scanner, (guint8 *)data, size, &error))
     g_error ("cannot read %s: %s", file, error.detail);
   while (fmp4_scanner_next (scanner, &unit))
     g_ptr_array_add (units, g_bytes_new (unit.data, unit.size));
@@ -74,8 +74,8 @@ wait_for (Door *door, guint clients)
   g_mutex_lock (&door->lock);
   while (door->clients < clients)
     if (!g_cond_wait_until (&door->changed, &door->lock, deadline))
-      g_error ("%u of %u viewers after %d s", door->clients, clients,
-          WAIT_SECONDS);
+      g_error (
+          "%u of %u viewers after %d s", door->clients, clients, WAIT_SECONDS);
   g_mutex_unlock (&door->lock);
 }
 
@@ -89,12 +89,12 @@ send_units (GstElement *source, GPtrArray *units, guint count, guint interval)
   for (guint n = 0; n < count; n++) {
     guint at = n == 0 ? 0 : 1 + (n - 1) % (units->len - 1);
     GBytes *unit = g_ptr_array_index (units, at);
-    gint64 wait = start + (gint64) n * interval - g_get_monotonic_time ();
+    gint64 wait = start + (gint64)n * interval - g_get_monotonic_time ();
 
     if (wait > 0)
       g_usleep (wait);
-    gst_app_src_push_buffer (GST_APP_SRC (source),
-        gst_buffer_new_wrapped_bytes (unit));
+    gst_app_src_push_buffer (
+        GST_APP_SRC (source), gst_buffer_new_wrapped_bytes (unit));
   }
   gst_app_src_end_of_stream (GST_APP_SRC (source));
 }
@@ -106,7 +106,7 @@ main (int argc, char **argv)
   GPtrArray *units;
   GstMessage *message;
   GstBus *bus;
-  Door door = { 0 };
+  Door door = {0};
   gdouble before;
   guint viewers, port;
 
@@ -137,8 +137,8 @@ main (int argc, char **argv)
   before = cpu_seconds ();
   send_units (source, units, atoi (argv[3]), atoi (argv[4]));
   bus = gst_element_get_bus (pipeline);
-  message = gst_bus_timed_pop_filtered (bus, 300 * GST_SECOND,
-      GST_MESSAGE_ERROR | GST_MESSAGE_EOS);
+  message = gst_bus_timed_pop_filtered (
+      bus, 300 * GST_SECOND, GST_MESSAGE_ERROR | GST_MESSAGE_EOS);
   printf ("{\"cpu_s\": %.3f}\n", cpu_seconds () - before);
 
   g_clear_pointer (&message, gst_message_unref);

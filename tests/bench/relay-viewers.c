@@ -18,14 +18,14 @@
 static int
 open_viewer (int port, const char *path)
 {
-  struct sockaddr_in address = { .sin_family = AF_INET,
-    .sin_port = htons (port),
-    .sin_addr = { htonl (INADDR_LOOPBACK) } };
+  struct sockaddr_in address = {.sin_family = AF_INET,
+      .sin_port = htons (port),
+      .sin_addr = {htonl (INADDR_LOOPBACK)}};
   char request[512], reply[1024];
   int length, got = 0;
   int fd = socket (AF_INET, SOCK_STREAM, 0);
 
-  if (fd < 0 || connect (fd, (struct sockaddr *) &address, sizeof address) < 0)
+  if (fd < 0 || connect (fd, (struct sockaddr *)&address, sizeof address) < 0)
     return -1;
   length = snprintf (request, sizeof request,
       "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
@@ -35,7 +35,7 @@ open_viewer (int port, const char *path)
   if (write (fd, request, length) != length)
     return -1;
   /* One byte at a time: what follows the reply is counted later. */
-  while (got < (int) sizeof reply - 1 && read (fd, reply + got, 1) == 1) {
+  while (got < (int)sizeof reply - 1 && read (fd, reply + got, 1) == 1) {
     got++;
     if (got >= 4 && memcmp (reply + got - 4, "\r\n\r\n", 4) == 0)
       break;
@@ -48,7 +48,7 @@ int
 main (int argc, char **argv)
 {
   static char buffer[1 << 20];
-  struct epoll_event event = { .events = EPOLLIN }, events[64];
+  struct epoll_event event = {.events = EPOLLIN}, events[64];
   uint64_t bytes = 0;
   int poll, open = 0, viewers;
 
@@ -85,6 +85,6 @@ main (int argc, char **argv)
       }
     }
   }
-  printf ("%llu\n", (unsigned long long) bytes);
+  printf ("%llu\n", (unsigned long long)bytes);
   return 0;
 }
