@@ -23,55 +23,76 @@ complain ()
   wrong=1
 }
 
-# includes FILE: what it includes, one a line.
-includes ()
+# What each source file includes, read once: "file name" a line.
+includes=''
+read_includes ()
 {
-  sed -nE 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]([^>"]*)[>"].*/\1/p' "$1"
+  local directories=() directory
+  for directory in kernels gst; do
+    [ ! -d "$directory" ] || directories+=("$directory")
+  done
+  includes=$(grep -rE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' \
+    "${directories[@]}" | sed -nE \
+    's/^([^:]*):[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]([^>"]*)[>"].*/\1 \2/p')
 }
 
-# forbid FILE REGEX WHY: no include may match.
+# includes_of FILE: what it includes, one a line, into $list.
+includes_of ()
+{
+  local file name
+  list=()
+  while read -r file name; do
+    [ "$file" != "$1" ] || list+=("$name")
+  done <<<"$includes"
+}
+
+# forbid FILE REGEX WHY: no include may match. After includes_of FILE.
 forbid ()
 {
   local name
-  while read -r name; do
+  for name in "${list[@]}"; do
     if [[ $name =~ $2 ]]; then
       complain "$1" "includes $name: $3"
     fi
-  done < <(includes "$1")
+  done
 }
 
 sources ()
 {
-  [ -d "$root/$1" ] || return 0
-  (cd "$root" && find "$1" -name '*.[ch]' | LC_ALL=C sort)
+  [ -d "$1" ] || return 0
+  find "$1" -name '*.[ch]' | LC_ALL=C sort
 }
 
 glib='^(glib|gio|gobject|gmodule|glib-object|gst/|gst\.h|libsoup|json-glib)'
 
 check ()
 {
-  local file name
+  local file name list=()
   cd "$root" || exit 1
+  read_includes
 
   for file in $(sources kernels); do
+    includes_of "$file"
     forbid "$file" "$glib" "kernels know no GLib"
     forbid "$file" '(generator|plugin|server)/' "kernels know tensors only"
   done
 
   for file in $(sources gst/generator); do
+    includes_of "$file"
     forbid "$file" "$glib" "the generator knows neither GLib nor GStreamer"
     forbid "$file" '(plugin|server|viewer)/|^gst' \
       "the generator knows nothing of what uses it"
   done
 
   for file in $(sources gst/plugin); do
-    name=$(basename "$file")
+    includes_of "$file"
+    name=${file##*/}
     forbid "$file" '(procedural|ltx2|kernels)/' \
       "the plugin knows the generator through generator.h, error.h, segment.h"
     forbid "$file" '(server|viewer)/' "the plugin knows no server"
     case $name in
       gst*)
-        if ! includes "$file" | grep -qE '^gst'; then
+        if ! [[ "${list[*]:-} " =~ (^| )gst ]]; then
           complain "$file" "is named gst… and includes no GStreamer"
         fi
         ;;
@@ -86,6 +107,7 @@ check ()
   done
 
   for file in $(sources gst/server); do
+    includes_of "$file"
     forbid "$file" '(generator|procedural|ltx2|kernels)/|^generator\.h' \
       "the server knows elements, not generators"
   done
@@ -99,17 +121,21 @@ check ()
       | grep -v 'www.w3.org')
   fi
 
-  while read -r file; do
-    [ -f "$file" ] || continue
-    if ! head -n 3 "$file" | grep -q 'SPDX-License-Identifier: LGPL-2.1-or-later'; then
-      complain "$file" "has no licence line at its top"
-    fi
-    if [ "$(wc -l <"$file")" -gt 900 ]; then
-      complain "$file" "has more than 900 lines: it has two subjects"
-    fi
+  while read -r file name; do
+    [ -z "$file" ] || complain "$file" "$name"
   done < <(find gst kernels tests pipelines \( -name '*.[ch]' -o -name '*.js' \
-    -o -name '*.css' -o -name '*.sh' -o -name '*.py' \) 2>/dev/null \
-    | grep -v /node_modules/ | LC_ALL=C sort)
+    -o -name '*.css' -o -name '*.sh' -o -name '*.py' \) \
+    -not -path '*/node_modules/*' -print0 2>/dev/null | LC_ALL=C sort -z \
+    | xargs -0 -r awk '
+      function finish () {
+        if (file && !licence) print file, "has no licence line at its top"
+        if (lines > 900)
+          print file, "has more than 900 lines: it has two subjects"
+      }
+      FNR == 1 { finish(); file = FILENAME; licence = 0 }
+      { lines = FNR }
+      FNR <= 3 && /SPDX-License-Identifier: LGPL-2.1-or-later/ { licence = 1 }
+      END { finish() }')
 }
 
 if [ $self_test = no ]; then
