@@ -29,7 +29,7 @@ static const gchar *const prompts[] = {
 /* Which segment shows what is the application's to decide, as late as it can
  * be: when the segment is about to be made. */
 static gchar *
-on_need_prompt (GstElement *source, guint index, gpointer user)
+on_need_prompt (GstElement *source, guint epoch, guint index, gpointer user)
 {
   const gchar *const *list = user;
   guint n = g_strv_length ((gchar **)list);

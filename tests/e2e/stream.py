@@ -44,7 +44,8 @@ def pipeline(
     " vbv-buf-capacity=0 bframes=0 key-int-max=48 byte-stream=false",
     aac="voaacenc bitrate=128000",
 ):
-    """The usual pipeline, with names that runner knows."""
+    """The usual pipeline, with names that runner knows. MAX: no limit."""
+    source = source.replace("=MAX", f"={2**64 - 1}")
     aac = aac.replace(" ", " name=aenc ", 1) if " " in aac else aac + " name=aenc"
     return (
         f"dreamversesrc name=src width={width} height={height} {source} "
