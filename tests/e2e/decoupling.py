@@ -5,7 +5,7 @@
 # between is bounded. decoupling.py TEST
 import asyncio
 
-from stream import Run, check, check_order, main, pipeline, test
+from stream import Run, check, check_epochs, main, pipeline, test
 
 PACE = 0.5
 SLOW = "pace=0.5 frames-per-segment=25 overlap-frames=1 audio-overlap-frames=1"
@@ -67,7 +67,7 @@ async def generation_runs_ahead_of_a_slow_encoder():
             ]
             check(len(waiting) <= 1, f"{waiting} waited when {n} was finished")
 
-        check(check_order(viewer) == [list(range(1, segments + 1))], "order")
+        check_epochs(viewer, [list(range(1, segments + 1))])
         check(end["video_frames"] == 25 + 24 * (segments - 1), f"{end}")
         half = len(memory) // 2
         growth = max(memory[half:]) - max(memory[:half])

@@ -161,6 +161,8 @@ class Viewer:
         for _, m in self.got:
             if isinstance(m, dict):
                 name = m["type"]
+                if name == "segment_progress":
+                    continue
                 if "segment_idx" in m:
                     name += f"({m['segment_idx']})"
                 words.append(name)
@@ -213,9 +215,10 @@ class Run:
             viewer.task.cancel()
         if kind is not None:
             for viewer in self.viewers:
-                print("a viewer got:", viewer.story()[-6000:])
-            for message in self.said[-40:]:
-                print("the pipeline said:", json.dumps(message)[:300])
+                print("a viewer got:", viewer.story()[-4000:])
+            said = [m for m in self.said if m["name"] != "dreamverse-progress"]
+            for message in said[-30:]:
+                print("the pipeline said:", json.dumps(message)[:250])
 
     async def _read(self):
         while True:
@@ -359,3 +362,8 @@ def check_order(viewer):
     if started:
         epochs.append(complete)
     return epochs
+
+
+def check_epochs(viewer, wanted):
+    got = check_order(viewer)
+    check(got == wanted, f"complete were {got}, not {wanted}")
