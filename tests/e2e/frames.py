@@ -34,6 +34,18 @@ def decode(path, options, *stamp_arguments):
     return dump.stdout.splitlines()
 
 
+def keyframes(path):
+    """Numbers of the video packets that are keyframes."""
+    said = subprocess.run(
+        ["ffprobe", "-v", "error", "-select_streams", "v", "-of", "csv=p=0",
+         "-show_entries", "packet=flags", path],
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    ).stdout
+    return [i for i, flags in enumerate(said.split()) if "K" in flags]
+
+
 def packets(path, stream):
     """[(time, duration)] of a track, seconds."""
     said = subprocess.run(
@@ -71,7 +83,7 @@ async def account(segments, width, height, aac="voaacenc bitrate=128000"):
         check(end["audio_jump"] <= 1e9 / RATE + 1, f"{end}")
         boundary = round(total * RATE / FPS)
         closing = end["audio_samples"] - boundary
-        check(0 <= closing <= 4096, f"{closing} samples beyond the boundary")
+        check(0 <= closing <= 0.15 * RATE, f"{closing} samples beyond the boundary")
         for message in run.messages("dreamverse-step-complete"):
             n = message["index"]
             before, after = (
@@ -120,6 +132,9 @@ def look(path, segments, width, height, total):
     video = packets(path, "v")
     audio = packets(path, "a")
     check(len(video) == total, f"{len(video)} video packets")
+    keys = set(keyframes(path))
+    firsts = {0, *range(FRAMES, total, FRAMES - OVERLAP)}
+    check(firsts <= keys, f"segments that begin without a keyframe: {firsts - keys}")
     check_contiguous("video", video)
     check_contiguous("audio", audio)
 
