@@ -45,6 +45,7 @@
 #endif
 
 #include "gstdreamversemux.h"
+#include "gstdreamversebus.h"
 #include "gstdreamversegate.h"
 #include "gstdreamverserelay.h"
 #include "gstdreamversereset.h"
@@ -68,6 +69,10 @@ struct _GstDreamverseMux {
   GstElement *mux; /* the bin's; NULL where mp4mux is missing */
   guint fragment_duration;
   gint64 audio_delay;
+  /* of the whole pipeline, while READY or above */
+  GstBus *bus;
+  gulong bus_handler;
+  gint error_named; /* atomic: one failure posts two errors */
 };
 
 G_DEFINE_TYPE (GstDreamverseMux, gst_dreamverse_mux, GST_TYPE_BIN);
@@ -186,6 +191,78 @@ gst_dreamverse_mux_release_pad (GstElement *element, GstPad *pad)
   gst_bin_remove (GST_BIN (self), GST_ELEMENT (gate));
 }
 
+/* ---- errors upstream ---- */
+
+/* The segment that an encoder's failure concerns: the one that comes in, or
+ * the next; to be freed, NULL if none was announced. */
+static GstStructure *
+gst_dreamverse_mux_current_segment (GstDreamverseMux *self)
+{
+  GstDreamverseTimeline *timeline = self->timeline;
+  GstDreamversePiece *piece;
+  GstStructure *segment = NULL;
+
+  g_mutex_lock (&timeline->lock);
+  piece = timeline->piece;
+  if ((!piece || timeline->drained) && timeline->announced.length)
+    piece = g_queue_peek_head (&timeline->announced);
+  if (piece)
+    segment = gst_structure_copy (piece->structure);
+  g_mutex_unlock (&timeline->lock);
+  return segment;
+}
+
+/* An encoder failed, or what feeds it: names the segment before the error is
+ * in the bus. The source names its own failures. */
+static void
+gst_dreamverse_mux_hear_error (
+    GstBus *bus, GstMessage *message, GstDreamverseMux *self)
+{
+  GstObject *source = GST_MESSAGE_SRC (message);
+  GstStructure *segment;
+  GError *error = NULL;
+
+  if (GST_MESSAGE_TYPE (message) != GST_MESSAGE_ERROR || !source)
+    return;
+  if (GST_IS_ELEMENT (source) &&
+      GST_OBJECT_FLAG_IS_SET (source, GST_ELEMENT_FLAG_SOURCE)) {
+    /* Its "streaming stopped" follows the first error; it is none of ours. */
+    return;
+  }
+  if (!gst_dreamverse_is_upstream (GST_ELEMENT (self), source) ||
+      !g_atomic_int_compare_and_exchange (&self->error_named, FALSE, TRUE))
+    return;
+  segment = gst_dreamverse_mux_current_segment (self);
+  if (!segment)
+    return;
+  gst_message_parse_error (message, &error, NULL);
+  gst_dreamverse_timeline_post_error (
+      self->timeline, segment, "encode", "encoder-failed", error->message);
+  g_clear_error (&error);
+  gst_structure_free (segment);
+}
+
+static void
+gst_dreamverse_mux_watch_bus (GstDreamverseMux *self)
+{
+  self->bus = gst_dreamverse_top_bus (GST_ELEMENT (self));
+  if (!self->bus)
+    return;
+  gst_bus_enable_sync_message_emission (self->bus);
+  self->bus_handler = g_signal_connect_object (self->bus, "sync-message",
+      G_CALLBACK (gst_dreamverse_mux_hear_error), self, 0);
+}
+
+static void
+gst_dreamverse_mux_unwatch_bus (GstDreamverseMux *self)
+{
+  if (!self->bus)
+    return;
+  g_signal_handler_disconnect (self->bus, self->bus_handler);
+  gst_bus_disable_sync_message_emission (self->bus);
+  gst_clear_object (&self->bus);
+}
+
 /* ---- states and messages ---- */
 
 static GstStateChangeReturn
@@ -198,7 +275,12 @@ gst_dreamverse_mux_change_state (GstElement *element, GstStateChange transition)
   if (transition == GST_STATE_CHANGE_NULL_TO_READY && !self->mux)
     goto no_mux;
 
-  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
+  if (transition == GST_STATE_CHANGE_NULL_TO_READY) {
+    gst_dreamverse_mux_watch_bus (self);
+  } else if (transition == GST_STATE_CHANGE_READY_TO_NULL) {
+    gst_dreamverse_mux_unwatch_bus (self);
+  } else if (transition == GST_STATE_CHANGE_READY_TO_PAUSED) {
+    g_atomic_int_set (&self->error_named, FALSE);
     g_mutex_lock (&timeline->lock);
     gst_dreamverse_timeline_clear (timeline);
     timeline->stopping = FALSE;
@@ -214,6 +296,9 @@ gst_dreamverse_mux_change_state (GstElement *element, GstStateChange transition)
   ret = GST_ELEMENT_CLASS (gst_dreamverse_mux_parent_class)
             ->change_state (element, transition);
   gst_dreamverse_reset_unblock (timeline);
+  if (transition == GST_STATE_CHANGE_NULL_TO_READY &&
+      ret == GST_STATE_CHANGE_FAILURE)
+    gst_dreamverse_mux_unwatch_bus (self);
   return ret;
 
 no_mux:
@@ -226,19 +311,14 @@ no_mux:
 static void
 gst_dreamverse_mux_name_segment (GstDreamverseMux *self, GstMessage *message)
 {
-  GstDreamverseTimeline *timeline = self->timeline;
-  GstStructure *segment = NULL;
+  GstStructure *segment = gst_dreamverse_mux_current_segment (self);
   GError *error = NULL;
 
-  g_mutex_lock (&timeline->lock);
-  if (timeline->piece)
-    segment = gst_structure_copy (timeline->piece->structure);
-  g_mutex_unlock (&timeline->lock);
   if (!segment)
     return;
   gst_message_parse_error (message, &error, NULL);
   gst_dreamverse_timeline_post_error (
-      timeline, segment, "mux", "mux-failed", error->message);
+      self->timeline, segment, "mux", "mux-failed", error->message);
   g_clear_error (&error);
   gst_structure_free (segment);
 }

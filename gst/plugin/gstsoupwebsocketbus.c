@@ -10,6 +10,7 @@
 #include "gstsoupwebsocketsink.h"
 
 #include "gstdreamverse.h"
+#include "gstdreamversebus.h"
 
 static gboolean
 add_timing (GQuark field, const GValue *value, gpointer user_data)
@@ -80,71 +81,6 @@ gst_soup_websocket_event_new (WsEventType type, const GstStructure *s)
   return event;
 }
 
-/* ---- who is upstream ---- */
-
-/* The pad at the other end, whatever bins lie between; NULL if none. */
-static GstPad *
-real_peer (GstPad *pad)
-{
-  GstPad *peer = gst_pad_get_peer (pad);
-
-  /* The inner end of a bin's ghost pad: go on outside the bin. */
-  while (peer && GST_IS_PROXY_PAD (peer) && !GST_IS_GHOST_PAD (peer)) {
-    GstProxyPad *ghost = gst_proxy_pad_get_internal (GST_PROXY_PAD (peer));
-    gst_object_unref (peer);
-    peer = ghost ? gst_pad_get_peer (GST_PAD (ghost)) : NULL;
-    g_clear_object (&ghost);
-  }
-  return peer;
-}
-
-/* Collects the elements (bins as a whole) that feed @pad. */
-static void
-collect_upstream (GstPad *pad, GHashTable *seen)
-{
-  GstPad *peer = real_peer (pad);
-  GstElement *element;
-  GList *pads = NULL, *l;
-
-  if (peer == NULL)
-    return;
-  element = gst_pad_get_parent_element (peer);
-  gst_object_unref (peer);
-  if (element == NULL)
-    return;
-  if (!g_hash_table_add (seen, element)) {
-    gst_object_unref (element);
-    return;
-  }
-  GST_OBJECT_LOCK (element);
-  for (l = element->sinkpads; l; l = l->next)
-    pads = g_list_prepend (pads, gst_object_ref (l->data));
-  GST_OBJECT_UNLOCK (element);
-  for (l = pads; l; l = l->next)
-    collect_upstream (l->data, seen);
-  g_list_free_full (pads, gst_object_unref);
-  gst_object_unref (element);
-}
-
-static gboolean
-is_upstream (GstSoupWebsocketSink *self, GstObject *source)
-{
-  GHashTable *seen = g_hash_table_new (NULL, NULL);
-  GstObject *object, *parent;
-  gboolean found = FALSE;
-
-  collect_upstream (GST_BASE_SINK_PAD (self), seen);
-  for (object = gst_object_ref (source); object && !found; object = parent) {
-    found = g_hash_table_contains (seen, object);
-    parent = gst_object_get_parent (object);
-    gst_object_unref (object);
-  }
-  if (object)
-    gst_object_unref (object);
-  g_hash_table_unref (seen);
-  return found;
-}
-
 /* ---- what is said ---- */
 
 static void
@@ -188,7 +124,8 @@ hear_element (GstSoupWebsocketSink *self, GstMessage *message)
     if (gst_structure_has_name (s, heard[i].name))
       break;
   if (!s || i == G_N_ELEMENTS (heard) ||
-      !is_upstream (self, GST_MESSAGE_SRC (message)))
+      !gst_dreamverse_is_upstream (
+          GST_ELEMENT (self), GST_MESSAGE_SRC (message)))
     return;
   gst_soup_websocket_sink_post (
       self, gst_soup_websocket_event_new (heard[i].type, s), FALSE);
@@ -207,19 +144,13 @@ hear (GstBus *bus, GstMessage *message, GstSoupWebsocketSink *self)
 void
 gst_soup_websocket_sink_watch_bus (GstSoupWebsocketSink *self)
 {
-  GstObject *top = gst_object_ref (GST_OBJECT (self)), *parent;
-
-  while ((parent = gst_object_get_parent (top))) {
-    gst_object_unref (top);
-    top = parent;
-  }
-  self->bus = gst_element_get_bus (GST_ELEMENT (top));
-  gst_object_unref (top);
+  self->bus = gst_dreamverse_top_bus (GST_ELEMENT (self));
   if (self->bus == NULL)
     return;
   gst_bus_enable_sync_message_emission (self->bus);
+  /* After dreamversemux, which hears the same error and names its segment. */
   self->bus_handler = g_signal_connect_object (
-      self->bus, "sync-message", G_CALLBACK (hear), self, 0);
+      self->bus, "sync-message", G_CALLBACK (hear), self, G_CONNECT_AFTER);
 }
 
 void

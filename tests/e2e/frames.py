@@ -80,8 +80,11 @@ async def account(segments, width, height, aac="voaacenc bitrate=128000"):
         check(end["video_frames"] == total, f"{end['video_frames']} were encoded")
         # Two samples of the 48 kHz timeline to each of the source's: what came
         # in is where cumulative counts put it, to the sample.
-        check(end["audio_jump"] <= 1e9 / RATE + 1, f"{end}")
         boundary = round(total * RATE / FPS)
+        check(
+            end["audio_jump"] <= 1e9 / RATE + 1 or end["audio_jump_at"] >= boundary,
+            f"{end}",
+        )
         closing = end["audio_samples"] - boundary
         check(0 <= closing <= 0.15 * RATE, f"{closing} samples beyond the boundary")
         for message in run.messages("dreamverse-step-complete"):

@@ -16,7 +16,8 @@
  * monotonic clock in seconds: every dreamverse message by its name; `port`;
  * `error`; `end`. With `end` comes what passed into the encoders `venc` and
  * `aenc`: `video_frames`, `audio_samples`, and `audio_jump`, how far apart (in
- * ns, the most) two buffers of sound were from where samples put them.
+ * ns, the most) a buffer of sound was from where the samples before it put it,
+ * which were `audio_jump_at`.
  *
  * Threads: probes run on streaming threads and touch atomics and their own
  * fields only; all else is on the main thread.
@@ -38,6 +39,7 @@ typedef struct {
   guint64 audio_samples;
   GstClockTime audio_next;
   GstClockTimeDiff audio_jump;
+  guint64 audio_jump_at;
   guint commands;
   int status;
 } Runner;
@@ -146,7 +148,10 @@ audio_probe (GstPad *pad, GstPadProbeInfo *info, gpointer user)
     GstClockTimeDiff jump =
         ABS (GST_CLOCK_DIFF (r->audio_next, GST_BUFFER_PTS (buffer)));
 
-    r->audio_jump = MAX (r->audio_jump, jump);
+    if (jump > r->audio_jump) {
+      r->audio_jump = jump;
+      r->audio_jump_at = r->audio_samples;
+    }
   }
   r->audio_samples += samples;
   r->audio_next = gst_util_uint64_scale (r->audio_samples, GST_SECOND, rate);
@@ -302,10 +307,11 @@ main (int argc, char **argv)
   g_main_loop_run (r.loop);
 
   gst_element_set_state (r.pipeline, GST_STATE_NULL);
-  say ("end", gst_structure_new ("end", "status", G_TYPE_INT, r.status,
-                  "video_frames", G_TYPE_INT, r.video_frames, "audio_samples",
-                  G_TYPE_UINT64, r.audio_samples, "audio_jump", G_TYPE_UINT64,
-                  (guint64)r.audio_jump, NULL));
+  say ("end",
+      gst_structure_new ("end", "status", G_TYPE_INT, r.status, "video_frames",
+          G_TYPE_INT, r.video_frames, "audio_samples", G_TYPE_UINT64,
+          r.audio_samples, "audio_jump", G_TYPE_UINT64, (guint64)r.audio_jump,
+          "audio_jump_at", G_TYPE_UINT64, r.audio_jump_at, NULL));
   gst_bus_remove_watch (bus);
   gst_object_unref (bus);
   g_io_channel_unref (input);

@@ -25,6 +25,13 @@ RUNNER = os.path.join(BUILD, "tests", "e2e", "runner")
 PATIENCE = float(os.environ.get("DREAMVERSE_TEST_PATIENCE", "1"))
 
 
+# What of the pipeline's messages a failed test prints.
+BRIEF = (
+    "name t index epoch frames segments last aborted fragments code stage message "
+    "status video_frames audio_samples audio_jump audio_jump_at generation-ms end"
+).split()
+
+
 class Failed(Exception):
     pass
 
@@ -215,10 +222,11 @@ class Run:
             viewer.task.cancel()
         if kind is not None:
             for viewer in self.viewers:
-                print("a viewer got:", viewer.story()[-4000:])
+                print("a viewer got:", viewer.story()[-1500:])
             said = [m for m in self.said if m["name"] != "dreamverse-progress"]
-            for message in said[-30:]:
-                print("the pipeline said:", json.dumps(message)[:250])
+            for message in said[-12:]:
+                short = {k: v for k, v in message.items() if k in BRIEF}
+                print("the pipeline said:", json.dumps(short)[:250])
 
     async def _read(self):
         while True:
@@ -366,4 +374,5 @@ def check_order(viewer):
 
 def check_epochs(viewer, wanted):
     got = check_order(viewer)
-    check(got == wanted, f"complete were {got}, not {wanted}")
+    short = [f"{len(epoch)} to {epoch[-1:]}" for epoch in got]
+    check(got == wanted, f"complete were {short}, not {len(wanted[0])}")
