@@ -49,9 +49,11 @@ moment_at (DvMoment *moment, const DvScene *from, const DvScene *to,
   dv_scene_mix (&moment->scene, from, to, mix);
   moment->frame = (uint64_t)(seconds * FPS);
   moment->time = seconds * (0.4 + 2 * moment->scene.speed);
-  moment->camera_x = seconds * 0.02 * moment->scene.camera_x;
-  moment->camera_zoom = seconds * 0.05 * moment->scene.camera_zoom;
-  moment->wind = seconds * moment->scene.wind;
+  moment->camera_x =
+      seconds * moment->scene.camera_x * (0.02 + 0.2 * moment->scene.speed);
+  moment->camera_zoom =
+      seconds * moment->scene.camera_zoom * (0.02 + 0.2 * moment->scene.speed);
+  moment->wind = seconds * (0.15 + 1.5 * moment->scene.wind);
 }
 
 int

@@ -63,16 +63,17 @@ clump (Tile *tile, const Noise *noise, float x, float y, float radius, Rgb dark,
     for (int i = left; i < right; i++) {
       float dx = ((float)i - x) / radius;
       float dy = (tile->top + (float)row - y) / radius;
-      float n = noise_at (noise, (wx + i) * (double)grain,
+      float r = dx * dx + dy * dy, n, m, cover, lit;
+
+      if (r > 1.53f)
+        continue;
+      n = noise_at (noise, (wx + i) * (double)grain,
           (double)((tile->top + (float)row) * grain));
-      float m = noise_at (noise, (wx + i) * (double)grain * 0.4 + 9,
+      m = noise_at (noise, (wx + i) * (double)grain * 0.4 + 9,
           (double)((tile->top + (float)row) * grain * 0.4f));
-      float r = dx * dx + dy * dy;
-      float cover = dv_clamp (
+      cover = dv_clamp (
           (1.0f - r + 0.75f * (n - 0.5f) + 0.3f * (m - 0.5f)) * radius * 0.22f,
           0, 1);
-      float lit;
-
       if (cover <= 0)
         continue;
       lit = dv_clamp (
@@ -135,7 +136,28 @@ flora_paint_forest (
 
   if (layer->shore)
     step = tall * 0.1f;
-  for (int line = 0; line < ROWS; line++) {
+  /* From front to back, so that what is hidden need not be painted: first the
+   * ground before the first row. */
+  for (int i = 0; i < BLOCK; i++) {
+    double x = (double)(tile->x0 + i) / (double)unit;
+    float ground = layer->base - terrain_height (layer, set, x) +
+                   step * (ROWS - 1) + 0.006f;
+
+    for (int row = row_from (tile, ground * unit); row < tile->height; row++) {
+      float y = (tile->top + (float)row) / unit;
+      float n = noise_sum (noise, x * 60, (double)(y * 90), 3);
+      Rgb soil = rgb_mix (rgb8 (36, 44, 28), rgb8 (72, 74, 42), n);
+
+      soil = rgb_mix (soil, rgb8 (170, 96, 40), 0.6f * set->scene.autumn * n);
+      soil = rgb_mix (
+          soil, rgb8 (226, 232, 244), dv_clamp (set->scene.snow * 1.2f, 0, 1));
+      tile_over (tile, i, row,
+          layer_seen (
+              layer, set, light_on (&set->light, soil, 0.3f + 0.4f * n), y),
+          1);
+    }
+  }
+  for (int line = ROWS - 1; line >= 0; line--) {
     float lower = step * (float)line;
 
     for (int i = 0; i < BLOCK; i++) {
@@ -143,7 +165,7 @@ flora_paint_forest (
       int64_t cell = (int64_t)dv_floor_d (x / (double)pitch + 0.37 * line);
       float ground = layer->base - terrain_height (layer, set, x) + lower;
 
-      for (int64_t k = cell - 1; k <= cell + 1; k++) {
+      for (int64_t k = cell + 1; k >= cell - 1; k--) {
         uint32_t h = dv_hash2 ((uint32_t)k * 8 + (uint32_t)line, layer->seed);
         double at =
             ((double)k + 0.25 + 0.5 * (double)dv_unit (h) - 0.37 * line) *
@@ -171,9 +193,11 @@ flora_paint_forest (
 
           if (up > bottom)
             break;
-          n = noise_at (noise,
-              x * 110 / (double)(0.5f + layer->depth) + (double)(h % 64),
-              (double)(up * 150 / (0.5f + layer->depth)));
+          if (tile->pixel[row * BLOCK + i][3] > 0.995f)
+            continue;
+          n = noise_sum (noise,
+              x * 120 / (double)(0.4f + layer->depth) + (double)(h % 64),
+              (double)(up * 150 / (0.4f + layer->depth)), 2);
           /* Branches come out of the cone in tiers. */
           edge = (n - 0.5f) * 0.35f * wide * (1 - round) +
                  (n - 0.5f) * 0.02f * round;
@@ -184,30 +208,10 @@ flora_paint_forest (
                               0.75f * (up - top) / (height + step),
               0, 1);
           c = rgb_mix (leaves.dark, leaves.bright, lit);
-          tile_over (tile, i, row,
+          tile_under (tile, i, row,
               layer_seen (layer, set, c, up - lower * 0.4f), cover);
         }
       }
-    }
-  }
-  /* The ground under the last row. */
-  for (int i = 0; i < BLOCK; i++) {
-    double x = (double)(tile->x0 + i) / (double)unit;
-    float ground = layer->base - terrain_height (layer, set, x) +
-                   step * (ROWS - 1) + 0.006f;
-
-    for (int row = row_from (tile, ground * unit); row < tile->height; row++) {
-      float y = (tile->top + (float)row) / unit;
-      float n = noise_sum (noise, x * 60, (double)(y * 90), 3);
-      Rgb soil = rgb_mix (rgb8 (36, 44, 28), rgb8 (72, 74, 42), n);
-
-      soil = rgb_mix (soil, rgb8 (170, 96, 40), 0.6f * set->scene.autumn * n);
-      soil = rgb_mix (
-          soil, rgb8 (226, 232, 244), dv_clamp (set->scene.snow * 1.2f, 0, 1));
-      tile_over (tile, i, row,
-          layer_seen (
-              layer, set, light_on (&set->light, soil, 0.3f + 0.4f * n), y),
-          1);
     }
   }
 }
@@ -261,10 +265,9 @@ paint_broadleaf (Tile *tile, const Layer *layer, const Set *set,
       layer, set, light_on (&set->light, rgb8 (84, 62, 52), 0.4f), foot);
   float lean = (dv_unit (dv_hash (h + 3)) - 0.5f) * 0.2f * size;
   float cx = x + lean, cy = y - size * 0.64f, spread = size * 0.36f;
-  float grain = 26 / (size + 30);
+  float grain = 0.2f + 12 / (size + 30);
+  uint32_t n = size > 100 ? 26 : size > 40 ? 14 : 9;
 
-  if (grain < 0.12f)
-    grain = 0.12f;
   leaves.bright = layer_seen (layer, set, leaves.bright, foot);
   leaves.dark = layer_seen (layer, set, leaves.dark, foot);
   stroke (tile, x, y + size * 0.02f, x + lean * 0.5f, y - size * 0.42f,
@@ -276,17 +279,22 @@ paint_broadleaf (Tile *tile, const Layer *layer, const Set *set,
         cy - spread * (0.7f * a - 0.1f), size * 0.018f, size * 0.006f, bark);
   }
   /* Clumps from the back and below to the front and above. */
-  for (uint32_t k = 0; k < 17; k++) {
+  for (uint32_t k = 0; k < n; k++) {
     float a = dv_unit (dv_hash (h + 50 + k)),
-          r = dv_unit (dv_hash (h + 70 + k));
-    float px = cx + spread * 1.15f * dv_cos (a) * __builtin_sqrtf (r);
-    float py = cy + spread * 0.72f * dv_sin (a) * __builtin_sqrtf (r);
-    float high = (cy - py) / spread, light = 0.72f + 0.28f * high;
+          r = dv_unit (dv_hash (h + 110 + k));
+    float order = (float)k / (float)n;
+    float px = cx + spread * 1.2f * dv_cos (a) * __builtin_sqrtf (r);
+    float py = cy + spread * 0.74f * dv_sin (a) * __builtin_sqrtf (r) +
+               spread * 0.25f * (0.5f - order);
+    float high = dv_clamp (
+        0.5f + 0.6f * (cy - py) / spread + 0.25f * side * (px - cx) / spread, 0,
+        1);
 
     clump (tile, noise, px, py,
-        spread * (0.3f + 0.2f * dv_unit (dv_hash (h + 90 + k))),
-        rgb_mix (leaves.dark, leaves.bright, 0.1f + 0.2f * high),
-        rgb_mix (leaves.dark, leaves.bright, dv_clamp (light, 0, 1)), side,
+        spread * (n > 20 ? 0.22f : 0.3f) *
+            (1 + 0.6f * dv_unit (dv_hash (h + 170 + k))),
+        rgb_mix (leaves.dark, leaves.bright, 0.3f * high + 0.1f * order),
+        rgb_mix (leaves.dark, leaves.bright, 0.55f + 0.45f * high), side,
         grain);
   }
 }
@@ -302,38 +310,39 @@ paint_palm (Tile *tile, const Layer *layer, const Set *set, float x, float y,
       layer_seen (layer, set, light_on (light, rgb8 (112, 88, 66), 0.4f), foot);
   float cx = x, cy = y;
 
-  for (int k = 0; k < 14; k++) {
-    float t = (float)(k + 1) / 14;
+  for (int k = 0; k < 22; k++) {
+    float t = (float)(k + 1) / 22;
     float nx = x + size * lean * t * t, ny = y - size * 0.78f * t;
 
-    stroke (tile, cx, cy, nx, ny,
-        size * (0.026f - 0.012f * t) * (k & 1 ? 1 : 1.1f),
-        size * (0.025f - 0.012f * t), rgb_scale (bark, k & 1 ? 0.85f : 1.05f));
+    stroke (tile, cx, cy, nx, ny, size * (0.022f - 0.01f * t),
+        size * (0.022f - 0.01f * t), rgb_scale (bark, k & 1 ? 0.92f : 1.04f));
     cx = nx;
     cy = ny;
   }
-  for (uint32_t k = 0; k < 11; k++) {
-    float a = ((float)k + 0.6f * dv_unit (dv_hash (h + 30 + k))) / 11;
-    float out = dv_cos (a), up = 0.3f + 0.34f * dv_sin (a);
-    float length = size * (0.34f + 0.1f * dv_unit (dv_hash (h + 50 + k)));
+  for (uint32_t k = 0; k < 15; k++) {
+    /* Fronds all round, in no order. */
+    float a =
+        ((float)(k * 7 % 15) + 0.6f * dv_unit (dv_hash (h + 30 + k))) / 15;
+    float out = dv_cos (a), lift = dv_sin (a), up = 0.42f + 0.4f * lift;
+    float length = size * (0.36f + 0.12f * dv_unit (dv_hash (h + 50 + k)));
     float px = cx, py = cy;
-    Rgb leaf = rgb_mix (
-        rgb8 (30, 92, 40), rgb8 (116, 158, 56), 0.5f + 0.5f * dv_sin (a));
+    Rgb leaf =
+        rgb_mix (rgb8 (26, 78, 36), rgb8 (122, 160, 58), 0.5f + 0.5f * lift);
 
     leaf = layer_seen (layer, set,
-        light_on (light, leaf, 0.35f + 0.4f * dv_max (0, dv_sin (a))), foot);
-    for (int j = 1; j <= 12; j++) {
-      float t = (float)j / 12;
+        light_on (light, leaf, 0.3f + 0.45f * dv_max (0, lift)), foot);
+    for (int j = 1; j <= 22; j++) {
+      float t = (float)j / 22;
       float nx = cx + length * out * t,
-            ny = cy - length * (up * t * 1.5f - 1.15f * t * t);
-      float leaflet = length * 0.3f * (1 - 0.75f * t) * dv_smooth (0, 0.25f, t);
+            ny = cy - length * (up * t * 1.5f - 1.1f * t * t);
+      float leaflet = length * 0.3f * (1 - 0.7f * t) * dv_smooth (0, 0.2f, t);
       float way = out < 0 ? -1 : 1;
 
-      stroke (tile, px, py, nx, ny, size * 0.008f, size * 0.006f, leaf);
-      stroke (tile, nx, ny, nx + way * leaflet * 0.45f, ny + leaflet,
-          size * 0.008f, size * 0.002f, rgb_scale (leaf, 0.92f));
-      stroke (tile, nx, ny, nx + way * leaflet * 0.75f, ny + leaflet * 0.3f,
-          size * 0.008f, size * 0.002f, leaf);
+      stroke (tile, px, py, nx, ny, size * 0.006f, size * 0.005f, leaf);
+      stroke (tile, nx, ny, nx + way * leaflet * 0.5f, ny + leaflet * 0.9f,
+          size * 0.007f, size * 0.001f, rgb_scale (leaf, 0.86f));
+      stroke (tile, nx, ny, nx + way * leaflet * 0.8f, ny - leaflet * 0.1f,
+          size * 0.006f, size * 0.001f, rgb_scale (leaf, 1.06f));
       px = nx;
       py = ny;
     }
@@ -355,14 +364,14 @@ flora_paint_trees (
   float size = palms  ? 0.2f + 0.3f * layer->depth
                : near ? 0.46f
                       : 0.03f + 0.16f * layer->depth * layer->depth;
-  float pitch = palms ? 0.3f : near ? 0.8f : 0.02f + 0.09f * layer->depth;
+  float pitch = palms ? 0.42f : near ? 0.8f : 0.02f + 0.09f * layer->depth;
   int64_t first, n;
   bool pointed = s->autumn < 0.4f && s->blossom < 0.4f &&
                  (s->mountains > 0.4f || s->forest > 0.4f || s->snow > 0.3f);
 
   if (near)
     amount = dv_max (s->blossom, leafy - 0.45f);
-  if (amount < 0.1f)
+  if (amount < 0.1f || (s->ice > 0.5f && leafy < 0.3f))
     return;
   first =
       (int64_t)dv_floor_d (

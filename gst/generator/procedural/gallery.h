@@ -15,17 +15,17 @@ static const struct {
         "a moonlit lake under mountains, fireflies over the still water"},
     {"stormy sea", "a stormy sea, huge waves under dark clouds"},
     {"desert dawn", "desert dunes at dawn, pink light"},
-    {"neon city", "a neon city at night in the rain"},
+    {"neon city", "a neon city by a river at night in the rain"},
     {"blossom hills",
         "cherry blossom on gentle hills in spring, a sunny morning"},
     {"aurora over ice", "aurora over an icy glacier, a starry night"},
     {"autumn fog", "an autumn forest in thick morning fog"},
-    {"tropical noon", "a tropical beach at noon, palms and turquoise sea"},
-    {"volcano", "a volcano erupting at night, rivers of lava"},
+    {"tropical noon", "a tropical beach at noon, palms by a clear sea"},
+    {"volcano", "a volcano erupting at night over a dark lake"},
     {"winter village",
         "a snowy mountain village at dusk, glowing windows and lanterns"},
     {"nebula", "a nebula in deep space, a planet with rings among stars"},
-    {"canyon sunset", "a red canyon at sunset, a flock of birds"},
+    {"canyon sunset", "a canyon at sunset, a flock of birds"},
 };
 
 #endif

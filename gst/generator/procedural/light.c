@@ -99,7 +99,7 @@ light_of_scene (Light *light, const DvScene *scene, float sun_x, float horizon)
   light->middle = rgb_mix (light->middle, rgb8 (48, 24, 92), t * 0.7f);
   light->ambient = rgb_mix (light->ambient, rgb8 (74, 44, 110), t * 0.6f);
   t = scene->aurora * (1 - day);
-  light->ambient = rgb_mix (light->ambient, rgb8 (52, 116, 112), t * 0.5f);
+  light->ambient = rgb_mix (light->ambient, rgb8 (70, 146, 140), t * 0.6f);
   light->horizon = rgb_mix (light->horizon, rgb8 (44, 108, 112), t * 0.5f);
   t = scene->volcano * (1 - day);
   light->horizon = rgb_mix (light->horizon, rgb8 (132, 42, 30), t * 0.7f);
@@ -111,10 +111,10 @@ light_of_scene (Light *light, const DvScene *scene, float sun_x, float horizon)
   t = rgb_luma (light->middle) * (1 - 0.35f * gloom * overcast);
   grey = rgb (t * 0.94f, t, t * 1.08f);
   light->zenith =
-      rgb_mix (light->zenith, rgb_scale (grey, 0.72f), 0.75f * overcast);
-  light->middle = rgb_mix (light->middle, grey, 0.7f * overcast);
-  light->horizon =
-      rgb_mix (light->horizon, rgb_scale (grey, 1.25f), 0.55f * overcast);
+      rgb_mix (light->zenith, rgb_scale (grey, 0.66f), 0.85f * overcast);
+  light->middle = rgb_mix (light->middle, grey, 0.85f * overcast);
+  light->horizon = rgb_mix (light->horizon, rgb_scale (grey, 1.3f),
+      (0.55f + 0.4f * gloom) * overcast);
   light->sun = rgb_scale (light->sun, 1 - 0.72f * overcast);
   light->fog = scene->fog;
   light->haze = rgb_mix (light->horizon, light->middle, 0.3f);
@@ -139,6 +139,7 @@ light_of_scene (Light *light, const DvScene *scene, float sun_x, float horizon)
       dv_smooth (0.02f, 0.3f, height));
   light->glow = rgb_mix (light->sun, rgb8 (255, 244, 220),
       0.3f + 0.5f * dv_smooth (0.1f, 0.5f, height));
+  light->glow = rgb_mix (light->glow, grey, 0.9f * overcast * gloom);
   light->disc_amount = dv_smooth (-0.1f, -0.02f, height);
   light->glow_amount = 0.85f * dv_smooth (-0.4f, 0.04f, height) *
                        (1 - 0.3f * dv_smooth (0.1f, 0.6f, height));
@@ -152,7 +153,7 @@ light_of_scene (Light *light, const DvScene *scene, float sun_x, float horizon)
     light->disc_amount = dv_lerp (light->disc_amount, scene->moon, m);
     light->glow_amount = dv_lerp (light->glow_amount, 0.5f * scene->moon, m);
   }
-  t = 1 - 0.9f * dv_smooth (0.6f, 1, dv_max (scene->clouds, scene->fog));
+  t = 1 - dv_smooth (0.6f, 0.92f, dv_max (scene->clouds, scene->fog * 0.9f));
   light->disc_amount *= t;
   light->glow_amount *= 0.35f + 0.65f * t;
   if (scene->space > 0.5f)

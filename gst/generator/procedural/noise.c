@@ -39,7 +39,22 @@ noise_sum (const Noise *noise, double x, double y, int octaves)
   for (int i = 0; i < octaves; i++) {
     sum += weight * noise_at (noise, x, y);
     weight *= 0.5f;
-    /* Off the lattice, so that the octaves' cells do not line up. */
+    /* Turned and moved, so that the octaves' cells do not line up. */
+    double turned = 1.6 * x + 1.2 * y + 17.31;
+    y = 1.6 * y - 1.2 * x + 5.77;
+    x = turned;
+  }
+  return sum / (1 - 2 * weight);
+}
+
+float
+noise_bands (const Noise *noise, double x, double y, int octaves)
+{
+  float sum = 0, weight = 0.5f;
+
+  for (int i = 0; i < octaves; i++) {
+    sum += weight * noise_at (noise, x, y);
+    weight *= 0.5f;
     x = x * 2 + 17.31;
     y = y * 2 + 5.77;
   }

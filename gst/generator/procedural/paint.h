@@ -130,6 +130,8 @@ void noise_fill (Noise *noise);
 float noise_at (const Noise *noise, double x, double y);
 /* @octaves of it, halved each time; still in [0, 1]. */
 float noise_sum (const Noise *noise, double x, double y, int octaves);
+/* The same for what is drawn out along one axis. */
+float noise_bands (const Noise *noise, double x, double y, int octaves);
 /* Along a line, without a period. */
 float noise_line (uint32_t seed, double x);
 float noise_line_sum (uint32_t seed, double x, int octaves);
@@ -168,7 +170,8 @@ typedef enum {
   LAYER_DUNE,
   LAYER_MEADOW, /* grass and flowers close by */
   LAYER_BEACH,
-  LAYER_SNOWFIELD
+  LAYER_SNOWFIELD,
+  LAYER_PLANET
 } LayerKind;
 
 #define LAYERS_MAX 9
@@ -222,9 +225,15 @@ typedef struct {
 void terrain_plan (Set *set);
 /* Height over its base of a layer at @x heights along, in heights. */
 float terrain_height (const Layer *layer, const Set *set, double x);
+/* Where the crater of the volcano in stretch @cell of a layer is, in heights.
+ */
+double terrain_crater (const Layer *layer, double cell);
+#define CRATER_PITCH 2.6 /* heights a stretch */
 void terrain_paint (
     Tile *tile, const Layer *layer, const Set *set, const Noise *noise);
 
+void planet_paint (
+    Tile *tile, const Layer *layer, const Set *set, const Noise *noise);
 void town_paint_city (
     Tile *tile, const Layer *layer, const Set *set, const Noise *noise);
 void town_paint_village (
@@ -247,6 +256,19 @@ tile_over (Tile *tile, int column, int row, Rgb c, float amount)
   p[1] = p[1] * rest + c.g * amount;
   p[2] = p[2] * rest + c.b * amount;
   p[3] = p[3] * rest + amount;
+}
+
+/* Puts a colour behind what a tile has. */
+static inline void
+tile_under (Tile *tile, int column, int row, Rgb c, float amount)
+{
+  float *p = tile->pixel[row * BLOCK + column];
+  float share = (1 - p[3]) * amount;
+
+  p[0] += c.r * share;
+  p[1] += c.g * share;
+  p[2] += c.b * share;
+  p[3] += share;
 }
 
 /* The layer's colour as seen from here: graded and lost in haze. */
@@ -284,6 +306,9 @@ void water_draw (Water *water, const Canvas *canvas, const DvMoment *moment,
 
 void weather_draw (const Canvas *canvas, const DvMoment *moment,
     const Light *light, float horizon);
+/* Fire that a crater at @x, @y (pixels) throws up. */
+void weather_eruption (
+    const Canvas *canvas, const DvMoment *moment, float x, float y);
 void weather_fog (const Canvas *canvas, const DvMoment *moment,
     const Light *light, const Noise *noise, float row, float thickness,
     float amount);

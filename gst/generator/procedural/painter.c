@@ -181,6 +181,31 @@ draw_layers (DvPainter *painter, const Canvas *canvas, const DvMoment *moment,
   }
 }
 
+/* Fire over the craters in view. */
+static void
+draw_craters (const DvPainter *painter, const Canvas *canvas,
+    const DvMoment *moment, const Part *parts, int n_parts)
+{
+  double unit = painter->height;
+
+  for (int p = 0; p < n_parts; p++)
+    for (int i = 0; i < parts[p].set->n_layers; i++) {
+      const Layer *layer = &parts[p].set->layer[i];
+      double left = scroll_of (painter, moment, layer) / unit;
+      double cell = dv_floor_d (left / CRATER_PITCH) - 1;
+
+      if (layer->kind != LAYER_VOLCANO || parts[p].amount < 128)
+        continue;
+      for (int k = 0; k < 4; k++) {
+        double x = terrain_crater (layer, cell + k);
+        float y = layer->base - terrain_height (layer, parts[p].set, x);
+
+        weather_eruption (canvas, moment, (float)((x - left) * unit),
+            y * (float)unit + (float)down_of (painter, &parts[p], layer));
+      }
+    }
+}
+
 void
 dv_painter_draw (
     DvPainter *painter, const DvMoment *moment, const DvFrame *frame)
@@ -254,6 +279,7 @@ dv_painter_draw (
   sky_draw (painter->sky, &canvas, moment, &light, horizon, hidden);
   fog = dv_smooth (0.05f, 0.9f, moment->scene.fog) * 0.7f;
   draw_layers (painter, &canvas, moment, parts, n_parts, false, canvas.height);
+  draw_craters (painter, &canvas, moment, parts, n_parts);
   weather_fog (&canvas, moment, &light, painter->noise, horizon - 0.02f, 0.1f,
       fog + 0.1f * (1 - moment->scene.space) * wet);
   if (wet > 0)

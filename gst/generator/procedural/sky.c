@@ -101,11 +101,9 @@ sky_free (Sky *sky)
 static Rgb
 gradient (const Light *light, float t)
 {
-  if (t < 0.55f)
-    return rgb_mix (light->zenith, light->middle, dv_smooth (0, 0.62f, t));
   return rgb_mix (
-      rgb_mix (light->zenith, light->middle, dv_smooth (0, 0.62f, t)),
-      light->horizon, dv_smooth (0.4f, 1.02f, t));
+      rgb_mix (light->zenith, light->middle, dv_smooth (0, 0.66f, t)),
+      light->horizon, dv_smooth (0.36f, 1.02f, t));
 }
 
 /* Adds @weight times a row of the cloud table, moved by @shift cells, to
@@ -148,15 +146,16 @@ cloud_row (
 typedef struct {
   Yuv bright, shade;
   float low, high; /* noise below: clear; above: full cloud */
-  float amount;
+  float amount, relief;
 } Clouds;
 
 static void
 clouds_row (
     Sky *sky, const DvMoment *moment, const Clouds *clouds, float t, float up)
 {
-  float *y = sky->line[0], *u = sky->line[1], *v = sky->line[2];
-  float *n = sky->line[3], *lit = sky->near_glow;
+  float *restrict y = sky->line[0], *restrict u = sky->line[1];
+  float *restrict v = sky->line[2], *restrict n = sky->line[3];
+  float *restrict lit = sky->near_glow;
   /* Rows close in towards the horizon, as on a ceiling of cloud. */
   float depth = 1 / (up + 0.16f);
   double drift =
@@ -174,7 +173,8 @@ clouds_row (
     float k = dv_clamp ((n[i] - clouds->low) * clouds->high, 0, 1);
     float body = k * k * (3 - 2 * k);
     float a = body * clouds->amount * (0.45f + 0.55f * thin);
-    float s = dv_clamp (0.55f + (lit[i] - n[i]) * -2.2f + 0.5f * (1 - k), 0, 1);
+    float s = dv_clamp (
+        0.55f + (n[i] - lit[i]) * clouds->relief + 0.5f * (1 - k), 0, 1);
 
     y[i] +=
         (clouds->shade.y + (clouds->bright.y - clouds->shade.y) * s - y[i]) * a;
@@ -195,7 +195,9 @@ aurora_row (Sky *sky, const DvMoment *moment, float high)
   float time = dv_turn (moment->time / 97) * 97;
 
   for (int k = 0; k < 2; k++) {
-    float *ray = sky->near_glow;
+    float *restrict ray = sky->near_glow, *restrict y = sky->line[0];
+    float *restrict u = sky->line[1], *restrict v = sky->line[2];
+    int n = sky->columns;
     double drift = moment->time * (k ? 0.011 : -0.008) * sky->columns +
                    moment->camera_x * 0.04 * sky->columns;
     float strength = k ? 0.6f : 1;
@@ -203,26 +205,23 @@ aurora_row (Sky *sky, const DvMoment *moment, float high)
     for (int i = 0; i < sky->columns; i++)
       ray[i] = 0;
     cloud_row (sky, ray, drift * 1.7 + 50 * k, 40.0f + 60.0f * (float)k, 1);
-    for (int i = 0; i < sky->columns; i++) {
+    for (int i = 0; i < n; i++) {
       float x = (float)i / (float)sky->columns;
       float edge = edges[k] +
                    0.085f * dv_sin (x * 0.9f + time * (2.0f / 97) + (float)k) +
                    0.045f * dv_sin (x * 2.3f - time * (3.0f / 97) + 0.3f);
       float below = high - edge;
       float body = below > 0 ? dv_max (0, 1 - below * 22)
-                             : dv_max (0, 1 + below * (2.1f + 0.5f * (float)k));
+                             : dv_max (0, 1 + below * (1.7f + 0.5f * (float)k));
       float a;
       float green;
 
       body *= body;
       a = amount * strength * body * dv_smooth (0.3f, 0.68f, ray[i]);
       green = dv_clamp (1.1f + below * 3.2f, 0, 1);
-      sky->line[0][i] +=
-          (178 - sky->line[0][i] * 0.5f) * a * (0.35f + 0.5f * green);
-      sky->line[1][i] +=
-          ((green * 104 + (1 - green) * 172) - sky->line[1][i]) * a;
-      sky->line[2][i] +=
-          ((green * 62 + (1 - green) * 150) - sky->line[2][i]) * a;
+      y[i] += (178 - y[i] * 0.5f) * a * (0.5f + 0.7f * green);
+      u[i] += ((green * 104 + (1 - green) * 172) - u[i]) * a;
+      v[i] += ((green * 62 + (1 - green) * 150) - v[i]) * a;
     }
   }
 }
@@ -230,7 +229,10 @@ aurora_row (Sky *sky, const DvMoment *moment, float high)
 static void
 nebula_row (Sky *sky, const DvMoment *moment, float high)
 {
-  float *n = sky->line[3], *m = sky->near_glow;
+  float *restrict n = sky->line[3], *restrict m = sky->near_glow;
+  float *restrict ly = sky->line[0], *restrict lu = sky->line[1];
+  float *restrict lv = sky->line[2], inverse = 1 / (float)sky->columns;
+  int n_columns = sky->columns;
   const DvScene *scene = &moment->scene;
   float amount = dv_max (scene->nebula, 0.35f * scene->space);
   double shift =
@@ -239,31 +241,31 @@ nebula_row (Sky *sky, const DvMoment *moment, float high)
       rgb_mix (rgb8 (236, 96, 150), rgb_of_hue (scene->hue), scene->tint));
   Yuv cold = to_yuv (rgb8 (56, 110, 226));
   Yuv gold = to_yuv (rgb8 (255, 214, 170));
-  float row = high * 150;
+  float row = high * 52;
 
   for (int i = 0; i < sky->columns; i++)
     n[i] = m[i] = 0;
   cloud_row (sky, n, shift, row, 0.6f);
   cloud_row (sky, n, -shift * 0.6 + 77, row * 1.9f + 40, 0.4f);
   cloud_row (sky, m, shift * 1.2 + 0.55 * sky->columns, row * 0.8f + 130, 1);
-  for (int i = 0; i < sky->columns; i++) {
-    float x = (float)i / (float)sky->columns;
+  for (int i = 0; i < n_columns; i++) {
+    float x = (float)i * inverse;
     /* A band from corner to corner holds most of it. */
-    float off = high - 0.88f + 0.75f * x + (m[i] - 0.5f) * 0.5f;
-    float band = 1 / (1 + 16 * off * off);
-    float a = dv_smooth (0.36f, 0.78f, n[i] * (0.62f + 0.5f * band)) * amount;
+    float off = high - 0.8f + 0.75f * x + (m[i] - 0.5f) * 0.5f;
+    float band = 1 / (1 + 12 * off * off);
+    float a = dv_smooth (0.27f, 0.62f, n[i] * (0.62f + 0.5f * band)) * amount;
     float dust = dv_smooth (0.46f, 0.62f, m[i]) * band;
     float w = dv_smooth (0.35f, 0.65f, m[i]);
-    float core = dv_smooth (0.66f, 1.0f, n[i] * (0.55f + 0.6f * band)) * amount;
+    float core =
+        0.8f * dv_smooth (0.5f, 0.8f, n[i] * (0.5f + 0.6f * band)) * amount;
 
     a *= 1 - 0.65f * dust;
-    sky->line[0][i] +=
-        (dv_lerp (cold.y, warm.y, w) - sky->line[0][i]) * a * 0.85f;
-    sky->line[1][i] += (dv_lerp (cold.u, warm.u, w) - sky->line[1][i]) * a;
-    sky->line[2][i] += (dv_lerp (cold.v, warm.v, w) - sky->line[2][i]) * a;
-    sky->line[0][i] += (gold.y - sky->line[0][i]) * core;
-    sky->line[1][i] += (gold.u - sky->line[1][i]) * core;
-    sky->line[2][i] += (gold.v - sky->line[2][i]) * core;
+    ly[i] += (dv_lerp (cold.y, warm.y, w) - ly[i]) * a * 0.85f;
+    lu[i] += (dv_lerp (cold.u, warm.u, w) - lu[i]) * a;
+    lv[i] += (dv_lerp (cold.v, warm.v, w) - lv[i]) * a;
+    ly[i] += (gold.y - ly[i]) * core;
+    lu[i] += (gold.u - lu[i]) * core;
+    lv[i] += (gold.v - lv[i]) * core;
   }
 }
 
@@ -293,6 +295,29 @@ rainbow_row (Sky *sky, const DvMoment *moment, const Light *light, float high,
   }
 }
 
+/* One row of plain sky with the light around the sun in it. */
+static void
+glow_row (Sky *sky, const Light *light, Yuv base, Yuv glow, float aspect,
+    float dy, float low_glow)
+{
+  float *restrict y = sky->line[0], *restrict u = sky->line[1];
+  float *restrict v = sky->line[2];
+  float step = aspect / (float)sky->columns, from = -light->disc_x * aspect;
+  float amount = light->glow_amount, up = dy * dy * 1.5f;
+  int n = sky->columns;
+
+  for (int i = 0; i < n; i++) {
+    float dx = from + (float)i * step, r = dx * dx + up;
+    float g = amount * (0.55f / (1 + 30 * r) + 0.4f / (1 + 220 * r)) +
+              low_glow / (1 + 2.2f * dx * dx);
+
+    g = dv_min (g, 1);
+    y[i] = base.y + (glow.y - base.y) * g;
+    u[i] = base.u + (glow.u - base.u) * g;
+    v[i] = base.v + (glow.v - base.v) * g;
+  }
+}
+
 /* Paints the grid down to row @rows of it. */
 static void
 paint_grid (Sky *sky, const DvMoment *moment, const Light *light, float horizon,
@@ -303,16 +328,22 @@ paint_grid (Sky *sky, const DvMoment *moment, const Light *light, float horizon,
   float sun_low = 1 - dv_smooth (0.05f, 0.4f, scene->sun_height);
   Yuv glow = to_yuv (light->glow);
   Clouds clouds;
-  float gloom = dv_max (scene->thunder, dv_max (scene->rain, scene->dread));
+  float gloom = dv_max (scene->thunder, dv_max (scene->rain, scene->dread)),
+        grey;
   Rgb bright = rgb_mix (light->horizon, light->glow, 0.35f + 0.4f * light->day);
   Rgb shade = rgb_mix (light->middle, light->ambient, 0.35f);
 
   bright = rgb_mix (bright, rgb (1, 1, 1), 0.45f * light->day * (1 - sun_low));
-  bright = rgb_scale (bright, 1 - 0.35f * gloom);
-  shade = rgb_scale (shade, 1 - 0.3f * gloom);
+  gloom *= dv_smooth (0.6f, 0.9f, scene->clouds);
+  grey = rgb_luma (bright);
+  bright =
+      rgb_mix (bright, rgb (grey * 0.96f, grey, grey * 1.06f), 0.75f * gloom);
+  bright = rgb_scale (bright, 1 - 0.25f * gloom);
+  shade = rgb_scale (shade, 1 - 0.45f * gloom);
   clouds.bright = to_yuv (bright);
   clouds.shade = to_yuv (shade);
   clouds.low = 0.68f - 0.42f * scene->clouds;
+  clouds.relief = 2.2f + 2.6f * dv_smooth (0.6f, 1, scene->clouds);
   clouds.high = 1 / (0.22f + 0.1f * scene->clouds);
   clouds.amount =
       dv_smooth (0, 0.2f, scene->clouds) * (0.75f + 0.2f * scene->clouds);
@@ -325,18 +356,7 @@ paint_grid (Sky *sky, const DvMoment *moment, const Light *light, float horizon,
     float low_glow =
         0.35f * sun_low * light->glow_amount * dv_smooth (0.5f, 1.05f, t);
 
-    for (int i = 0; i < sky->columns; i++) {
-      float dx = ((float)i / (float)sky->columns - light->disc_x) * aspect;
-      float r = dx * dx + dy * dy * 1.5f;
-      float g =
-          light->glow_amount * (0.55f / (1 + 30 * r) + 0.4f / (1 + 220 * r)) +
-          low_glow / (1 + 2.2f * dx * dx);
-
-      g = dv_min (g, 1);
-      sky->line[0][i] = base.y + (glow.y - base.y) * g;
-      sky->line[1][i] = base.u + (glow.u - base.u) * g;
-      sky->line[2][i] = base.v + (glow.v - base.v) * g;
-    }
+    glow_row (sky, light, base, glow, aspect, dy, low_glow);
     if (scene->space > 0.02f || scene->nebula > 0.02f)
       nebula_row (sky, moment, high);
     if (scene->aurora > 0.02f)
@@ -443,7 +463,7 @@ draw_stars (const Sky *sky, const Canvas *canvas, const DvMoment *moment,
 
   if (amount < 0.01f)
     return;
-  for (uint32_t i = 0; i < STARS; i++) {
+  for (uint32_t i = 0; i < (flight ? 3 : 1) * STARS; i++) {
     uint32_t h = dv_hash (i * 3 + 1), g = dv_hash (h + 7);
     float x = dv_turn (dv_unit (h) - drift * (1 + (double)(i % 3)));
     float y = dv_unit (g);
@@ -456,11 +476,12 @@ draw_stars (const Sky *sky, const Canvas *canvas, const DvMoment *moment,
     if (flight) {
       /* Stars come closer as the camera goes forward. */
       float z = dv_turn (dv_unit (dv_hash (g + 9)) +
-                         moment->camera_zoom * 0.12 + moment->time * 0.006);
+                         moment->camera_zoom * 0.12 + moment->time * 0.014);
       float near = 1 / (1.15f - z);
 
-      x = 0.5f + (x - 0.5f) * near * 0.8f;
-      y = 0.5f + (y - 0.5f) * near * 0.8f;
+      /* From a field twice as wide as is seen at the far end. */
+      x = 0.5f + (x - 0.5f) * near * 1.1f;
+      y = 0.5f + (y - 0.5f) * near * 1.1f;
       fade = dv_smooth (0, 0.2f, z) * dv_smooth (1, 0.9f, z);
       size = size * (0.5f + 0.3f * near);
     } else
@@ -480,10 +501,10 @@ draw_stars (const Sky *sky, const Canvas *canvas, const DvMoment *moment,
     if (!flight)
       b *= dv_smooth (low, low * 0.7f, y / (float)canvas->height);
     b *= openness (sky, moment, light, x, y, horizon);
-    canvas_disc (canvas, x, y, scale * (0.55f + 1.1f * size), 1.2f * scale,
-        colour, dv_min (b, 1));
+    canvas_disc (canvas, x, y, scale * (0.3f + 1.0f * size), scale, colour,
+        dv_min (b, 1));
     if (size > 0.55f)
-      canvas_glow (canvas, x, y, scale * (4 + 12 * size), colour, b * 0.5f);
+      canvas_glow (canvas, x, y, scale * (2 + 7 * size), colour, b * 0.4f);
   }
 }
 
@@ -510,90 +531,12 @@ draw_disc (const Sky *sky, const Canvas *canvas, const DvMoment *moment,
   sea = to_yuv (rgb8 (188, 194, 196));
   for (uint32_t i = 0; i < 7; i++) {
     float a = dv_unit (dv_hash (i + 90)),
-          r = 0.62f * dv_unit (dv_hash (i + 40));
+          r = 0.3f + 0.38f * dv_unit (dv_hash (i + 40));
     float size = 0.14f + 0.22f * dv_unit (dv_hash (i + 20));
 
     canvas_disc (canvas, x + dv_cos (a) * r * radius,
         y + dv_sin (a) * r * radius, size * radius, 0.3f * radius, sea,
         amount * 0.5f);
-  }
-}
-
-/* A great planet, lit from one side, with a ring: what space has for a
- * landscape. */
-static void
-draw_planet (const Canvas *canvas, const DvMoment *moment)
-{
-  const DvScene *scene = &moment->scene;
-  float amount = dv_smooth (0.3f, 0.9f, scene->space);
-  float size = 0.3f * (float)canvas->height;
-  float x0 = (0.7f - 0.04f * dv_sin (dv_turn (moment->camera_x * 0.05))) *
-             (float)canvas->width;
-  float y0 = 0.66f * (float)canvas->height;
-  Rgb ground = rgb_mix (
-      rgb8 (208, 138, 96), rgb_of_hue (scene->hue), 0.5f * scene->tint);
-  float spin = dv_turn (moment->time * 0.004) * 8;
-
-  if (amount < 0.01f)
-    return;
-  canvas_glow (canvas, x0, y0, size * 1.5f, to_yuv (rgb8 (120, 130, 220)),
-      0.3f * amount);
-  for (int c = 0; c < 3; c++) {
-    int half = c > 0;
-    int width = half ? canvas->cwidth : canvas->width;
-    int height = half ? canvas->cheight : canvas->height;
-    float s = half ? size / 2 : size, px = half ? x0 / 2 : x0;
-    float py = half ? y0 / 2 : y0;
-    int top = (int)dv_max (0, py - 1.05f * s);
-    int bottom = (int)dv_min ((float)height, py + 1.05f * s);
-    int left = (int)dv_clamp (px - 2.2f * s, 0, (float)width);
-    int right = (int)dv_clamp (px + 2.2f * s, 0, (float)width);
-
-    for (int row = top; row < bottom; row++) {
-      uint8_t *p = canvas->plane[c] + (size_t)row * canvas->stride[c];
-      float y = ((float)row - py) / s;
-
-      for (int column = left; column < right; column++) {
-        float x = ((float)column - px) / s, r = x * x + y * y;
-        float edge = dv_clamp ((1 - r) * s * 0.5f + 0.5f, 0, 1);
-        /* The ring is a flat disc seen at an angle. */
-        float ry = (y - 0.2f * x) * 4.4f,
-              rr = __builtin_sqrtf (x * x + ry * ry);
-        float ring = dv_smooth (1.3f, 1.36f, rr) * dv_smooth (2.1f, 2.02f, rr);
-        float value;
-        Yuv colour;
-
-        if (edge > 0) {
-          float z = __builtin_sqrtf (dv_max (0, 1 - r));
-          float lit = dv_clamp (-0.62f * x - 0.5f * y + 0.6f * z, 0, 1);
-          float belt = 0.5f +
-                       0.28f * dv_sin ((y - 0.2f * x) * 1.9f +
-                                       0.035f * dv_sin (x * 1.3f + spin)) +
-                       0.16f * dv_sin ((y - 0.2f * x) * 5.3f + 0.4f +
-                                       0.02f * dv_sin (x * 2.7f + spin));
-          Rgb k =
-              rgb_mix (rgb_scale (ground, 0.7f), rgb8 (250, 222, 190), belt);
-
-          k = rgb_scale (k, 0.03f + 1.05f * lit);
-          /* The air shines along the lit rim. */
-          k = rgb_add (k, rgb_scale (rgb8 (90, 140, 255),
-                              dv_smooth (0.5f, 0, z) * lit * 0.9f));
-          colour = to_yuv (k);
-          value = c == 0 ? colour.y : c == 1 ? colour.u : colour.v;
-          p[column] = to_byte (
-              (float)p[column] + (value - (float)p[column]) * edge * amount);
-        }
-        if (ring > 0 && (y - 0.2f * x > 0 || edge < 1)) {
-          float grain = 0.35f + 0.4f * dv_sin (rr * 3.1f) * dv_sin (rr * 7.7f);
-
-          grain = dv_clamp (0.35f + grain, 0.1f, 0.85f) * ring * amount;
-          colour = to_yuv (rgb8 (214, 190, 170));
-          value = c == 0 ? colour.y : c == 1 ? colour.u : colour.v;
-          p[column] = to_byte (
-              (float)p[column] + (value - (float)p[column]) * grain * 0.8f);
-        }
-      }
-    }
   }
 }
 
@@ -614,5 +557,4 @@ sky_draw (Sky *sky, const Canvas *canvas, const DvMoment *moment,
         canvas->cwidth, (end + 1) / 2, 2);
   draw_stars (sky, canvas, moment, light, horizon, end);
   draw_disc (sky, canvas, moment, light, horizon);
-  draw_planet (canvas, moment);
 }

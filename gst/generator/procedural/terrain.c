@@ -91,6 +91,7 @@ terrain_plan (Set *set)
   if (s->space > 0.6f) {
     set->horizon = 1.02f;
     set->wet = 0;
+    add (set, LAYER_PLANET, 0.1f, 1, 1);
     return;
   }
   set->wet = wet = dv_smooth (0.15f, 0.55f, wet);
@@ -101,7 +102,7 @@ terrain_plan (Set *set)
 
   if (s->mountains > 0.12f) {
     float m = s->mountains * (s->volcano > 0.3f ? 0.5f : 1);
-    add (set, LAYER_MOUNTAIN, 0.08f, h + 0.004f, 0.36f * m);
+    add (set, LAYER_MOUNTAIN, 0.08f, h + 0.004f, 0.42f * m);
     if (m > 0.45f)
       add (set, LAYER_MOUNTAIN, 0.24f, STAND (0.06f), 0.22f * m);
   }
@@ -137,9 +138,9 @@ terrain_plan (Set *set)
     }
   }
   if (s->desert > 0.5f && !water) {
-    add (set, LAYER_DUNE, 0.3f, STAND (0.06f), 0.11f * s->desert);
-    add (set, LAYER_DUNE, 0.5f, STAND (0.25f), 0.15f * s->desert);
-    add (set, LAYER_DUNE, 0.74f, STAND (0.62f), 0.2f * s->desert);
+    add (set, LAYER_DUNE, 0.26f, STAND (0.06f), 0.17f * s->desert);
+    add (set, LAYER_DUNE, 0.5f, STAND (0.25f), 0.2f * s->desert);
+    add (set, LAYER_DUNE, 0.74f, STAND (0.66f), 0.26f * s->desert);
   }
   if (!water) {
     /* Dry land goes on to the viewer. */
@@ -157,7 +158,9 @@ terrain_plan (Set *set)
       add (set, LAYER_MEADOW, 0.92f, 0.97f, 0.12f);
   } else if (s->desert > 0.2f || s->palms > 0.3f)
     add (set, LAYER_BEACH, 0.9f, 0.97f, 0.1f);
-  else if (s->lake + s->river > 0.3f && s->sea < 0.5f)
+  else if (s->volcano > 0.3f)
+    add (set, LAYER_CANYON, 0.9f, 1.0f, 0.1f);
+  else if (s->lake + s->river > 0.3f && s->sea < 0.5f && s->city < 0.5f)
     add (set, LAYER_MEADOW, 0.92f, 1.0f, 0.11f);
 #undef STAND
 
@@ -180,9 +183,26 @@ terrain_plan (Set *set)
       set->layer[j] = set->layer[j - 1];
       set->layer[j - 1] = layer;
     }
+  /* The ground of a layer hides the lower part of the one behind it; how far
+   * it may sink while a scene changes is left as a margin. */
+  for (int i = 0; i + 1 < set->n_layers; i++) {
+    const Layer *nearer = &set->layer[i + 1];
+
+    if (!water && !nearer->foreground)
+      set->layer[i].bottom =
+          dv_min (1, nearer->base + 0.7f * nearer->rise + 0.02f);
+  }
 }
 
 /* ---- outlines ---- */
+
+double
+terrain_crater (const Layer *layer, double cell)
+{
+  float jitter = dv_unit (dv_hash2 ((uint32_t)(int64_t)cell, layer->seed));
+
+  return (cell + 0.28 + 0.2 * (double)jitter) * CRATER_PITCH;
+}
 
 float
 terrain_height (const Layer *layer, const Set *set, double x)
@@ -199,9 +219,8 @@ terrain_height (const Layer *layer, const Set *set, double x)
           0.75f * noise_ridges (seed, x * 1.5, 6);
       return size * dv_clamp (n * 0.95f - 0.05f, 0.02f, 1);
     case LAYER_VOLCANO: {
-      double cell = dv_floor_d (x / 2.6);
-      float jitter = dv_unit (dv_hash2 ((uint32_t)(int64_t)cell, seed));
-      float r = (float)(x - (cell + 0.28 + 0.2 * (double)jitter) * 2.6) / 0.82f;
+      double cell = dv_floor_d (x / CRATER_PITCH);
+      float r = (float)(x - terrain_crater (layer, cell)) / 0.82f;
       float a = r < 0 ? -r : r, cone;
 
       a += 0.03f * (noise_line_sum (seed + 3, x * 9, 3) - 0.5f);
@@ -227,7 +246,8 @@ terrain_height (const Layer *layer, const Set *set, double x)
              0.0025f * noise_line (seed + 7, x * 40);
     case LAYER_DUNE:
       n = noise_ridges (seed, x * 0.55 * near + 0.3, 2);
-      return size * (0.25f * noise_line (seed + 4, x * 0.7) + 0.75f * n);
+      return size *
+             dv_min (1, 0.3f * noise_line (seed + 4, x * 0.7) + 1.1f * n);
     case LAYER_SNOWFIELD:
       return size * noise_line_sum (seed, x * 0.8, 2);
     case LAYER_BEACH:
@@ -272,14 +292,14 @@ static Rgb
 shade_mountain (const Ground *g, double x, float y, float deep, float slope)
 {
   const Light *light = &g->set->light;
-  float fine = 5 + 4 * g->layer->depth;
+  float fine = 7 + 8 * g->layer->depth;
   /* Slanting ribs fall away from the crest. */
   double u = x * (double)fine + 0.9 * (double)deep * (double)fine;
   double v = (double)(y * fine * 1.7f) + g->layer->seed % 97;
-  float a = noise_sum (g->noise, u, v, 4);
-  float b = noise_sum (g->noise, u + 0.35 * (double)g->side, v - 0.3, 4);
+  float a = noise_sum (g->noise, u, v, 5);
+  float b = noise_sum (g->noise, u + 0.3 * (double)g->side, v - 0.25, 5);
   float face =
-      dv_clamp (0.42f + 2.9f * (a - b) + 0.12f * g->side * slope, 0.04f, 1);
+      dv_clamp (0.44f + 3.4f * (a - b) + 0.12f * g->side * slope, 0.04f, 1);
   float line = g->layer->base - g->layer->rise * (0.62f - 0.42f * g->snow) +
                0.09f * (a - 0.5f);
   float snow = dv_smooth (0.02f, -0.025f, y - line) *
@@ -295,75 +315,99 @@ shade_mountain (const Ground *g, double x, float y, float deep, float slope)
 static Rgb
 shade_volcano (const Ground *g, double x, float y, float deep)
 {
-  double cell = dv_floor_d (x / 2.6);
-  float jitter = dv_unit (dv_hash2 ((uint32_t)(int64_t)cell, g->layer->seed));
-  float from = (float)(x - (cell + 0.28 + 0.2 * (double)jitter) * 2.6);
+  double cell = dv_floor_d (x / CRATER_PITCH);
+  float from = (float)(x - terrain_crater (g->layer, cell));
   double u = x * 14, v = (double)(y * 9);
   float a = noise_sum (g->noise, u, v, 4);
   float b = noise_sum (g->noise, u + 0.4 * (double)g->side, v, 4);
   float face =
       dv_clamp (0.35f + 2.2f * (a - b) + g->side * from * -0.5f, 0.03f, 1);
-  Rgb rock = rgb_mix (rgb8 (52, 44, 48), rgb8 (96, 80, 78), a), lit;
-  /* Lava finds its way down in a few winding threads. */
-  float spread =
-      0.1f + 0.62f * dv_max (0, y - (g->layer->base - g->layer->rise));
-  float bend =
-      from + 0.11f * (noise_sum (g->noise, y * 11.0 + cell, 3.3, 3) - 0.5f);
-  float t = bend / spread * 2.4f;
-  float thread = t - dv_floor (t + 0.5f);
-  float along = noise_sum (g->noise, dv_floor (t + 0.5f) * 7.7, y * 6.0, 2);
-  float hot;
+  Rgb rock = rgb_mix (rgb8 (52, 44, 48), rgb8 (96, 80, 78), a);
+  Rgb lit = light_on (&g->set->light, rock, face);
+  float down =
+      dv_max (0, y - (g->layer->base - g->layer->rise)) / g->layer->rise;
+  float off = from < 0 ? -from : from;
 
-  thread = (thread < 0 ? -thread : thread) * spread / 2.4f;
-  hot = dv_smooth (0.012f, 0.002f, thread) * dv_smooth (0.34f, 0.5f, along);
-  hot *= dv_smooth (2.6f, 1.6f, t < 0 ? -t : t) *
-         dv_smooth (0.9f, 0.4f, spread * 1.4f);
-  lit = light_on (&g->set->light, rock, face);
-  lit = rgb_add (
-      lit, rgb_scale (rgb8 (255, 70, 20), 0.5f * dv_smooth (0.05f, 0, thread) *
-                                              dv_smooth (0.3f, 0.6f, along) *
-                                              dv_smooth (0.45f, 0.1f, spread)));
-  lit =
-      rgb_add (lit, rgb_scale (rgb8 (255, 90, 30),
-                        0.6f * dv_smooth (0.06f, 0, deep) *
-                            dv_smooth (0.16f, 0.05f, from < 0 ? -from : from)));
-  return rgb_mix (lit, rgb8 (255, 190, 84), hot * g->set->scene.fire);
+  /* Lava finds its way down in winding threads, each to its own depth. */
+  for (uint32_t k = 0; k < 6; k++) {
+    uint32_t h = dv_hash2 (k, g->layer->seed + (uint32_t)(int64_t)cell);
+    float way = (dv_unit (h) - 0.5f) * (0.1f + 0.62f * down);
+    float wind = 0.055f * (noise_line_sum (h, (double)(y * 13), 3) - 0.5f) *
+                 (0.4f + down * 2);
+    float far = from - way - wind, end = 0.35f + 0.6f * dv_unit (dv_hash (h));
+    float strength = dv_smooth (end, end - 0.3f, down);
+    float wide =
+        (0.0022f + 0.006f * dv_unit (dv_hash (h + 2))) * (1.2f - down * 0.6f);
+
+    far = far < 0 ? -far : far;
+    strength *= 0.6f + 0.8f * noise_line (h + 5, (double)(y * 24));
+    lit = rgb_add (lit,
+        rgb_scale (rgb8 (255, 62, 14), 0.55f * strength * dv_fade (-far * 26)));
+    lit = rgb_mix (lit,
+        rgb_mix (rgb8 (255, 120, 36), rgb8 (255, 226, 130),
+            dv_smooth (wide, 0, far)),
+        dv_clamp (strength * dv_smooth (wide, wide * 0.3f, far), 0, 1) *
+            g->set->scene.fire);
+  }
+  lit = rgb_add (lit,
+      rgb_scale (rgb8 (255, 90, 30),
+          0.8f * dv_smooth (0.08f, 0, deep) * dv_smooth (0.22f, 0.03f, off)));
+  return lit;
+}
+
+/* Lava field: black crust, glowing cracks. */
+static Rgb
+shade_crust (const Ground *g, double x, float y, float deep)
+{
+  float a = noise_sum (g->noise, x * 16, (double)(y * 30), 4);
+  float b = noise_sum (
+      g->noise, x * 16 + 0.3 * (double)g->side, (double)(y * 30) - 0.4, 4);
+  float crack = noise_sum (g->noise, x * 5, (double)(y * 13), 4);
+  float where = noise_at (g->noise, x * 1.7, (double)(y * 5) + 40);
+  Rgb rock = rgb_mix (rgb8 (30, 27, 32), rgb8 (84, 68, 66), a);
+  float face = dv_clamp (
+      0.3f + 2.4f * (a - b) + 0.3f * dv_smooth (0.01f, 0, deep), 0.03f, 1);
+
+  crack = crack > 0.5f ? crack - 0.5f : 0.5f - crack;
+  rock = light_on (&g->set->light, rock, face);
+  rock = rgb_add (rock,
+      rgb_scale (rgb8 (255, 60, 16),
+          0.4f * dv_smooth (0.07f, 0, crack) * dv_smooth (0.45f, 0.7f, where)));
+  return rgb_mix (rock, rgb8 (255, 170, 70),
+      dv_smooth (0.014f, 0.002f, crack) * dv_smooth (0.45f, 0.6f, where));
 }
 
 static Rgb
 shade_canyon (const Ground *g, double x, float y, float deep, float slope)
 {
-  float near = 0.7f + g->layer->depth;
-  float bend = 0.012f * noise_line_sum (g->layer->seed, x * 2.5, 2);
-  float strata =
-      noise_sum (g->noise, 3.7 + x * 0.7, (double)((y + bend) * 120 / near), 3);
-  float streak =
-      noise_sum (g->noise, x * 34 * (double)near, (double)(y * 5), 3);
+  float near = 0.6f + g->layer->depth;
+  float bend = 0.035f * noise_sum (g->noise, x * 2.2, (double)(y * 3), 3);
+  float strata = noise_bands (
+      g->noise, 3.7 + x * 0.9, (double)((y + bend) * 70 / near), 3);
   float ledge =
-      noise_at (g->noise, 9.1 + x * 0.2, (double)((y + bend) * 34 / near));
-  bool burnt = g->layer->kind == LAYER_CANYON && g->set->scene.volcano > 0.3f;
-  Rgb rock = rgb_mix (rgb8 (150, 62, 38), rgb8 (232, 150, 96), strata);
-  float face = dv_clamp (0.25f + 0.75f * streak + 0.14f * g->side * slope -
-                             0.3f * dv_smooth (0.55f, 0.75f, ledge),
-      0.05f, 1);
+      noise_at (g->noise, 9.1 + x * 0.3, (double)((y + bend) * 26 / near));
+  /* Buttresses, rounder at the foot where rubble lies. */
+  double u = x * 11 / (double)near;
+  float talus = dv_smooth (0.35f, 0.9f, deep / dv_max (0.03f, g->layer->rise));
+  float a = noise_bands (g->noise, u, (double)(y * (4 + 14 * talus)), 3);
+  float b = noise_bands (
+      g->noise, u + 0.22 * (double)g->side, (double)(y * (4 + 14 * talus)), 3);
+  float grain = noise_sum (g->noise, x * 80, (double)(y * 120), 3);
+  Rgb rock = rgb_mix (rgb8 (142, 70, 48), rgb8 (224, 154, 104), strata);
+  float face =
+      dv_clamp (0.46f + 1.5f * (a - b) * (1 - 0.4f * talus) +
+                    0.12f * g->side * slope + 0.7f * (grain - 0.5f) -
+                    0.26f * dv_smooth (0.56f, 0.66f, ledge) * (1 - talus),
+          0.04f, 1.05f);
 
-  if (burnt)
-    rock = rgb_mix (rgb8 (34, 30, 34), rgb8 (66, 52, 52), strata);
-  else
-    rock = rgb_mix (
-        rock, rgb8 (244, 208, 164), 0.5f * dv_smooth (0.62f, 0.7f, ledge));
+  rock = rgb_mix (rock, rgb8 (240, 204, 158),
+      0.5f * dv_smooth (0.6f, 0.72f, ledge) * (1 - talus));
+  rock = rgb_mix (rock, rgb8 (186, 116, 78), 0.6f * talus);
+  /* Dry brush on the rubble. */
+  rock = rgb_mix (
+      rock, rgb8 (92, 92, 54), 0.55f * talus * dv_smooth (0.6f, 0.72f, grain));
   /* The tops catch the light. */
-  face += 0.5f * dv_smooth (0.012f, 0, deep);
-  if (burnt) {
-    float crack = noise_sum (g->noise, x * 9, (double)(y * 16), 3);
-    float hot =
-        dv_smooth (0.03f, 0.004f, crack > 0.5f ? crack - 0.5f : 0.5f - crack);
-
-    hot *= dv_smooth (
-        0.45f, 0.7f, noise_at (g->noise, x * 3, (double)(y * 4) + 40));
-    return rgb_mix (
-        light_on (&g->set->light, rock, face), rgb8 (255, 110, 30), 0.9f * hot);
-  }
+  face += 0.4f * dv_smooth (0.012f, 0, deep);
   return light_on (&g->set->light, rock, dv_min (face, 1.1f));
 }
 
@@ -376,7 +420,7 @@ shade_ice (const Ground *g, double x, float y, float deep, float slope)
       noise_sum (g->noise, x * 15 + (double)deep * 10, (double)(y * 22), 3);
   float facet = dv_floor (a * 9) / 9;
   float face =
-      dv_clamp (0.2f + 0.75f * facet + 0.16f * g->side * slope, 0.1f, 1);
+      dv_clamp (1.9f * (facet - 0.2f) + 0.16f * g->side * slope, 0.1f, 1);
   float crack = noise_sum (g->noise, x * 5, (double)(y * 40), 3);
   Rgb ice = rgb_mix (rgb8 (120, 176, 210), rgb8 (236, 246, 252), face);
 
@@ -392,8 +436,8 @@ shade_hill (const Ground *g, double x, float y, float deep, float slope)
   const DvScene *s = &g->set->scene;
   float near = 0.5f + g->layer->depth;
   double u = x * 9, v = (double)(deep * 30 / near);
-  float a = noise_sum (g->noise, u, v + 11, 4);
-  float tuft = noise_sum (g->noise, x * 70, (double)(deep * 190), 2);
+  float a = noise_sum (g->noise, u, v + 11, 3);
+  float tuft = noise_at (g->noise, x * 110, (double)(deep * 260));
   float patch = noise_at (g->noise, x * 2.1, (double)(deep * 7) + 3);
   Rgb grass = rgb_mix (rgb8 (58, 104, 46), rgb8 (136, 168, 72), a);
   float face;
@@ -406,7 +450,7 @@ shade_hill (const Ground *g, double x, float y, float deep, float slope)
   grass = rgb_mix (grass, rgb8 (164, 196, 96), 0.3f * s->blossom);
   face =
       dv_clamp (0.42f + 0.14f * g->side * slope + 0.5f * (a - 0.5f) +
-                    0.36f * dv_smooth (0.03f, 0, deep) + 0.36f * (tuft - 0.5f),
+                    0.36f * dv_smooth (0.03f, 0, deep) + 0.26f * (tuft - 0.5f),
           0.06f, 1);
   if (s->flowers > 0.3f || s->blossom > 0.3f) {
     float f = noise_at (
@@ -425,26 +469,30 @@ shade_hill (const Ground *g, double x, float y, float deep, float slope)
 static Rgb
 shade_dune (const Ground *g, double x, float y, float deep, float slope)
 {
-  float near = 0.5f + g->layer->depth;
-  float warp = noise_sum (g->noise, x * 3 / (double)near, (double)(y * 8), 2);
-  /* A crest winds down from each top: light on one side, shade beyond. */
-  float crest =
-      noise_sum (g->noise, x * 1.6 + (double)(deep * 2.2f) * (double)g->side,
-          (double)g->layer->depth * 31 + (double)(deep * 1.5f), 2);
-  float lee = dv_smooth (0.47f, 0.5f, crest);
-  float ripple = dv_sin (
-      (deep * 34 / near + (float)(x - dv_floor_d (x / 64) * 64) * 3.1f / near +
-          warp * 3.4f));
-  float ripple2 = noise_at (g->noise, x * 26 / (double)near,
-      (double)(deep * 150 / near) + (double)(warp * 8));
-  float face =
-      dv_clamp (0.25f + 0.62f * lee + 0.12f * g->side * slope +
-                    (0.05f + 0.05f * lee) * ripple + 0.16f * (ripple2 - 0.5f) +
-                    0.2f * dv_smooth (0.02f, 0, deep),
-          0.03f, 1.1f);
+  float near = 0.45f + g->layer->depth;
+  float warp = noise_sum (g->noise,
+      x * 1.9 / (double)near + (double)g->layer->depth * 50,
+      (double)(deep * 9 / near), 2);
+  /* Crests wind down from the tops: light on one side, shade beyond. */
+  float p = (float)(x - dv_floor_d (x / 64) * 64) * 0.75f / near +
+            g->side * deep * 3.4f / near + 1.5f * warp;
+  float t = p - dv_floor (p), face;
+  float ripple = dv_sin (deep * 46 / near + p * 2.4f + warp * 2);
+  float grain = noise_sum (
+      g->noise, x * 90 / (double)near, (double)(deep * 300 / near), 2);
 
+  t = g->side > 0 ? 1 - t : t;
+  if (t < 0.6f)
+    face = dv_lerp (0.42f, 0.98f, dv_smooth (0, 0.6f, t));
+  else
+    face = dv_lerp (0.98f, dv_lerp (0.08f, 0.42f, dv_smooth (0.62f, 1, t)),
+        dv_smooth (0.6f, 0.625f, t));
+  face += 0.07f * ripple * dv_smooth (0.02f, 0.1f, deep) +
+          0.24f * (grain - 0.5f) + 0.1f * g->side * slope +
+          0.16f * dv_smooth (0.012f, 0, deep);
   return light_on (&g->set->light,
-      rgb_mix (rgb8 (206, 148, 96), rgb8 (238, 196, 138), warp), face);
+      rgb_mix (rgb8 (204, 146, 98), rgb8 (238, 198, 142), warp),
+      dv_clamp (face, 0.03f, 1.1f));
 }
 
 static Rgb
@@ -487,7 +535,8 @@ shade (const Ground *g, double x, float y, float deep, float slope)
     case LAYER_VOLCANO:
       return shade_volcano (g, x, y, deep);
     case LAYER_CANYON:
-      return shade_canyon (g, x, y, deep, slope);
+      return g->set->scene.volcano > 0.3f ? shade_crust (g, x, y, deep)
+                                          : shade_canyon (g, x, y, deep, slope);
     case LAYER_ICE:
       return shade_ice (g, x, y, deep, slope);
     case LAYER_DUNE:
@@ -525,7 +574,8 @@ paint_ground (Tile *tile, Ground *g)
         continue;
       x = (double)(tile->x0 + i) / (double)unit;
       deep = dv_max (0, y - g->top[i + 1]) / unit;
-      slope = dv_clamp (g->top[i + 2] - g->top[i], -4, 4) * -0.5f;
+      slope = dv_clamp (g->top[i + 2] - g->top[i], -4, 4) * -0.5f *
+              dv_max (0, 1 - deep * 28);
       c = shade (g, x, y / unit, deep, slope);
       tile_over (
           tile, i, row, layer_seen (g->layer, g->set, c, y / unit), cover);
@@ -548,6 +598,9 @@ terrain_paint (
       return;
     case LAYER_FOREST:
       flora_paint_forest (tile, layer, set, noise);
+      return;
+    case LAYER_PLANET:
+      planet_paint (tile, layer, set, noise);
       return;
     default:
       break;

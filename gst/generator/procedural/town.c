@@ -43,7 +43,7 @@ town_paint_city (
   const Light *light = &set->light;
   float pitch = 0.05f + 0.07f * layer->depth, unit = tile->unit;
   float storey = 0.008f + 0.013f * layer->depth;
-  float lit_share = 0.1f + 0.42f * (1 - light->day);
+  float lit_share = 0.08f + 0.3f * (1 - light->day);
   float neon = set->scene.neon;
   float side = light->disc_x > 0.5f ? 1 : -1;
 
@@ -93,7 +93,7 @@ town_paint_city (
           Rgb warm = rgb_mix (rgb8 (255, 204, 120), rgb8 (196, 222, 255),
               dv_smooth (0.6f, 0.7f, dv_unit (dv_hash (w))));
 
-          glow = rgb_scale (warm, pane * (0.35f + 0.65f * dv_unit (w + 77)));
+          glow = rgb_scale (warm, pane * (0.25f + 0.55f * dv_unit (w + 77)));
         } else
           c = rgb_mix (c, rgb8 (40, 52, 78), 0.7f * pane);
       }
@@ -203,8 +203,8 @@ void
 town_paint_village (
     Tile *tile, const Layer *layer, const Set *set, const Noise *noise)
 {
-  float unit = tile->unit, pitch = 0.05f + 0.1f * layer->depth;
-  float size = 0.028f + 0.045f * layer->depth;
+  float unit = tile->unit, pitch = 0.045f + 0.12f * layer->depth;
+  float size = 0.022f + 0.062f * layer->depth;
   int64_t first =
       (int64_t)dv_floor_d ((double)tile->x0 / (double)unit / (double)pitch) - 2;
 
@@ -220,8 +220,8 @@ town_paint_village (
                   (double)pitch;
       float y;
 
-      if (dv_unit (h) > 0.35f + 0.45f * set->scene.village *
-                                    noise_line (layer->seed + 5, at * 1.3))
+      y = noise_line (layer->seed + 5, at * 1.7);
+      if (dv_unit (h) > set->scene.village * (0.12f + 0.75f * y * y))
         continue;
       y = layer->base - terrain_height (layer, set, at) +
           (0.012f + 0.05f * (float)line) * (0.4f + layer->depth);

@@ -7,6 +7,7 @@
 #include "paint.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define STEP 4 /* pixels between two points of the ripples */
 #define SWELLS 7
@@ -14,13 +15,15 @@
 struct Water {
   int width, height, points;
   const Noise *noise;
-  float *field[2];         /* of this row and the one before */
-  int16_t *bend;           /* a pixel: rows to look further up, 16ths */
-  int16_t *shade;          /* a pixel: added level, 16ths */
-  int16_t *spark;          /* a pixel: glitter, 0 to 256 */
-  float *top;              /* a point: crest of a swell, picture rows */
-  float *foam;             /* a point: how thick its foam is, rows */
-  int32_t *top16, *foam16; /* a pixel: the same in 16ths */
+  float *field[2]; /* of this row and the one before */
+  float *scratch;
+  int *bend;             /* a point: rows to look further up */
+  int16_t *shade;        /* a pixel: added level */
+  int16_t *spark;        /* a pixel: glitter, 0 to 128 */
+  uint8_t *line;         /* what is mirrored in this row */
+  float *top;            /* a point: crest of a swell, picture rows */
+  float *foam;           /* a point: how thick its foam is, rows */
+  int16_t *top8, *foam8; /* a pixel: the same in 8ths, from a row near by */
 };
 
 Water *
@@ -39,16 +42,18 @@ water_new (int width, int height, const Noise *noise)
   pixels = points * STEP;
   for (int i = 0; i < 2; i++)
     water->field[i] = malloc (points * sizeof (float));
-  water->bend = malloc (pixels * sizeof (int16_t));
+  water->scratch = malloc (points * sizeof (float));
+  water->bend = malloc (points * sizeof (int));
   water->shade = malloc (pixels * sizeof (int16_t));
   water->spark = malloc (pixels * sizeof (int16_t));
+  water->line = malloc (pixels);
   water->top = malloc (points * sizeof (float));
   water->foam = malloc (points * sizeof (float));
-  water->top16 = malloc (pixels * sizeof (int32_t));
-  water->foam16 = malloc (pixels * sizeof (int32_t));
-  if (!water->field[0] || !water->field[1] || !water->bend || !water->shade ||
-      !water->spark || !water->top || !water->foam || !water->top16 ||
-      !water->foam16) {
+  water->top8 = malloc (pixels * sizeof (int16_t));
+  water->foam8 = malloc (pixels * sizeof (int16_t));
+  if (!water->field[0] || !water->field[1] || !water->scratch || !water->bend ||
+      !water->shade || !water->spark || !water->line || !water->top ||
+      !water->foam || !water->top8 || !water->foam8) {
     water_free (water);
     return NULL;
   }
@@ -62,13 +67,15 @@ water_free (Water *water)
     return;
   free (water->field[0]);
   free (water->field[1]);
+  free (water->scratch);
   free (water->bend);
   free (water->shade);
   free (water->spark);
+  free (water->line);
   free (water->top);
   free (water->foam);
-  free (water->top16);
-  free (water->foam16);
+  free (water->top8);
+  free (water->foam8);
   free (water);
 }
 
@@ -105,65 +112,101 @@ ripple_row (const Noise *noise, float *restrict out, int n, float u, float du,
 
 /* From points to pixels. */
 static void
-spread (const float *in, int16_t *restrict out, int points, float scale)
+spread (
+    const float *restrict in, int16_t *restrict out, int points, float scale)
 {
   for (int i = 0; i + 1 < points; i++) {
-    int a = (int)(in[i] * scale), b = (int)(in[i + 1] * scale);
+    float a = in[i] * scale, step = (in[i + 1] * scale - a) * 0.25f;
 
-    out[4 * i] = (int16_t)a;
-    out[4 * i + 1] = (int16_t)((3 * a + b) >> 2);
-    out[4 * i + 2] = (int16_t)((a + b) >> 1);
-    out[4 * i + 3] = (int16_t)((a + 3 * b) >> 2);
+    out[4 * i] = (int16_t)(int)a;
+    out[4 * i + 1] = (int16_t)(int)(a + step);
+    out[4 * i + 2] = (int16_t)(int)(a + 2 * step);
+    out[4 * i + 3] = (int16_t)(int)(a + 3 * step);
   }
 }
 
 typedef struct {
   Yuv deep, glow;
   float mirror; /* share of the reflection at this row */
-  int amount;   /* 256ths of water over what is there */
+  int amount;   /* 128ths of water over what is there */
   int last;     /* lowest row that can be mirrored */
 } Tones;
+
+/* Mixes a mirrored row with the water's own tone, glitter and ripples. */
+static void
+tone_row (uint8_t *restrict row, const uint8_t *restrict line,
+    const int16_t *restrict shade, const int16_t *restrict spark, int n,
+    unsigned mirror, unsigned tone, int glow, int amount)
+{
+  uint16_t share = (uint16_t)mirror, own = (uint16_t)tone;
+  int16_t shine = (int16_t)glow, part = (int16_t)amount;
+
+  for (int x = 0; x < n; x++) {
+    int16_t level = (int16_t)((uint16_t)(line[x] * share + own) >> 8);
+    int16_t under = row[x];
+
+    level = (int16_t)(level + shade[x]);
+    level = level < 16 ? 16 : level > 240 ? 240 : level;
+    level = (int16_t)(level +
+                      ((int16_t)((int16_t)(shine - level) * spark[x]) >> 7));
+    row[x] =
+        (uint8_t)(under + ((int16_t)((int16_t)(level - under) * part) >> 7));
+  }
+}
+
+/* The same for a plane of colour, which ripples do not shade. */
+static void
+tone_colour (uint8_t *restrict row, const uint8_t *restrict line,
+    const int16_t *restrict spark, int n, unsigned mirror, unsigned tone,
+    int glow, int amount)
+{
+  for (int x = 0; x < n; x++) {
+    int level = (int)((line[x] * mirror + tone) >> 8), under = row[x];
+
+    level += ((glow - level) * spark[2 * x]) >> 7;
+    row[x] = (uint8_t)(under + (((level - under) * amount) >> 7));
+  }
+}
 
 static void
 draw_row (const Water *water, const Canvas *canvas, const Tones *tones, int y,
     int mirrored)
 {
-  uint8_t *row = canvas->plane[0] + (size_t)y * canvas->stride[0];
   const uint8_t *up = canvas->plane[0];
   size_t stride = canvas->stride[0];
-  int mirror = (int)(tones->mirror * 256);
-  int deep = (int)(tones->deep.y * (float)(256 - mirror)) + 128;
-  int glow = (int)tones->glow.y;
-  int amount = tones->amount;
+  unsigned mirror = (unsigned)(tones->mirror * 256), rest = 256 - mirror;
+  int whole = canvas->width / STEP;
 
-  for (int x = 0; x < canvas->width; x++) {
-    int at = mirrored + (water->bend[x] >> 4), level;
+  /* Four pixels bend alike: it is water. */
+  for (int i = 0; i <= whole; i++) {
+    int at = mirrored + water->bend[i];
 
     at = at < 0 ? 0 : at > tones->last ? tones->last : at;
-    level = ((up[(size_t)at * stride + (size_t)x] * mirror + deep) >> 8) +
-            (water->shade[x] >> 4);
-    level += ((glow - level) * water->spark[x]) >> 8;
-    level = level < 16 ? 16 : level > 240 ? 240 : level;
-    row[x] = (uint8_t)(row[x] + (((level - row[x]) * amount) >> 8));
+    memcpy (water->line + 4 * i, up + (size_t)at * stride + 4 * i,
+        i < whole ? 4 : (size_t)(canvas->width & 3));
   }
+  tone_row (canvas->plane[0] + (size_t)y * stride, water->line, water->shade,
+      water->spark, canvas->width, mirror,
+      (unsigned)(tones->deep.y * (float)rest) + 100, (int)tones->glow.y,
+      tones->amount);
   if (y & 1)
     return;
   for (int c = 1; c < 3; c++) {
     float tone = c == 1 ? tones->deep.u : tones->deep.v;
-    int shine = (int)(c == 1 ? tones->glow.u : tones->glow.v);
 
-    row = canvas->plane[c] + (size_t)(y / 2) * canvas->stride[c];
     up = canvas->plane[c];
     stride = canvas->stride[c];
-    deep = (int)(tone * (float)(256 - mirror)) + 128;
-    for (int x = 0; x < canvas->cwidth; x++) {
-      int at = mirrored + (water->bend[2 * x] >> 4), level;
+    for (int i = 0; i <= whole; i++) {
+      int at = (mirrored + water->bend[i]) / 2, left = canvas->cwidth - 2 * i;
 
-      at = at < 0 ? 0 : at > tones->last ? tones->last : at;
-      level = (up[(size_t)(at >> 1) * stride + (size_t)x] * mirror + deep) >> 8;
-      level += ((shine - level) * water->spark[2 * x]) >> 8;
-      row[x] = (uint8_t)(row[x] + (((level - row[x]) * amount) >> 8));
+      at = at < 0 ? 0 : at > tones->last / 2 ? tones->last / 2 : at;
+      memcpy (water->line + 2 * i, up + (size_t)at * stride + 2 * i,
+          left >= 2 ? 2 : (size_t)left);
     }
+    tone_colour (canvas->plane[c] + (size_t)(y / 2) * stride, water->line,
+        water->spark, canvas->cwidth, mirror,
+        (unsigned)(tone * (float)rest) + 100,
+        (int)(c == 1 ? tones->glow.u : tones->glow.v), tones->amount);
   }
 }
 
@@ -182,8 +225,10 @@ swell_outline (
   float p2 = dv_turn (moment->time * 0.19 + index * 0.71 + across * 2.1);
   float p3 = dv_turn (moment->time * -0.26 + index * 0.13 + across * 4.7);
   float lift = 0.3f * dv_sin (dv_turn (moment->time * 0.13 + index * 0.29));
-  float near = 1.9f - 1.2f * t;
+  float near = 2.5f - 1.5f * t;
   float drift = lap (moment->wind * 0.9 + across * 7 + index * 31);
+  uint32_t index_seed = 900 + (uint32_t)index;
+  double fleck = moment->wind * 2 + across * 70;
 
   for (int i = 0; i < water->points; i++) {
     float x = (float)i / (float)(water->points - 1) * aspect;
@@ -194,77 +239,131 @@ swell_outline (
         (double)index * 7 + moment->time * 0.4 -
             256 * dv_floor_d (moment->time * 0.4 / 256));
 
-    a = 1 - 2 * (a < 0 ? -a : a);
-    b = 1 - 2 * (b < 0 ? -b : b);
-    n = 0.5f * a + 0.32f * b + 0.16f * c + 0.24f * (rough - 0.5f) + lift;
+    a = 0.5f + 0.5f * a;
+    b = 0.5f + 0.5f * b;
+    n = 1.15f * a * a * a + 0.7f * b * b * b + 0.1f * c - 0.45f +
+        0.2f * (rough - 0.5f) + lift;
     water->top[i] = base - size * n;
-    water->foam[i] = size * dv_max (0, n - 0.12f + 0.5f * (rough - 0.5f)) *
-                     0.3f * dv_smooth (0.35f, 0.8f, scene->waves);
+    water->foam[i] =
+        size * dv_max (0, n - 0.3f + 0.6f * (rough - 0.5f)) * 0.34f *
+        (0.55f +
+            0.9f * noise_line (index_seed, fleck + (double)(x * 60 * near))) *
+        dv_smooth (0.35f, 0.8f, scene->waves);
   }
 }
 
+/* Rows from @from on, in 8ths, kept within 16 bits. */
 static void
-spread_wide (const float *in, int32_t *restrict out, int points)
+spread_rows (const float *in, int16_t *restrict out, int points, float from)
 {
   for (int i = 0; i + 1 < points; i++) {
-    float step = (in[i + 1] - in[i]) * 4;
-    int32_t a = (int32_t)(in[i] * 16), b = (int32_t)step;
+    float a = dv_clamp ((in[i] - from) * 8, -16000, 16000);
+    float b = dv_clamp ((in[i + 1] - from) * 8, -16000, 16000);
+    float step = (b - a) * 0.25f;
 
-    out[4 * i] = a;
-    out[4 * i + 1] = a + b;
-    out[4 * i + 2] = a + 2 * b;
-    out[4 * i + 3] = a + 3 * b;
+    out[4 * i] = (int16_t)(int)a;
+    out[4 * i + 1] = (int16_t)(int)(a + step);
+    out[4 * i + 2] = (int16_t)(int)(a + 2 * step);
+    out[4 * i + 3] = (int16_t)(int)(a + 3 * step);
   }
+}
+
+typedef struct {
+  int16_t crest, deep, foam; /* levels */
+  int16_t span;              /* 8ths of a row from crest to deep */
+  uint16_t fall;             /* 128 * 65536 / span */
+  int16_t amount;            /* 8ths of 16 */
+} SwellTone;
+
+/* One row of one swell over what is there; @y8 in 8ths, from the row that
+ * the tops are measured from. */
+static void
+swell_row (uint8_t *restrict row, const int16_t *restrict top,
+    const int16_t *restrict foam, const int16_t *restrict shade, int n,
+    int16_t y8, const SwellTone *tone)
+{
+  int16_t drop = (int16_t)(tone->deep - tone->crest);
+  int16_t crest = tone->crest, white = tone->foam, span = tone->span;
+  int16_t amount = tone->amount;
+  uint16_t fall = tone->fall;
+
+  for (int x = 0; x < n; x++) {
+    int16_t d = (int16_t)(y8 - top[x] + 8);
+    int16_t cover = d < 0 ? 0 : d > 8 ? 8 : d;
+    int16_t down = d < 0 ? 0 : d > span ? span : d;
+    uint16_t q = (uint16_t)(((uint32_t)(uint16_t)down * fall) >> 16);
+    /* Thick froth on the crest, a thin veil below it. */
+    int16_t froth = (int16_t)(foam[x] - d);
+    int16_t veil = (int16_t)((int16_t)(foam[x] * 2 - d) >> 2);
+    int16_t level, under = row[x];
+
+    froth = froth < 0 ? 0 : froth > 70 ? 70 : froth;
+    veil = veil < 0 ? 0 : veil > 40 ? 40 : veil;
+    froth = (int16_t)(froth + veil);
+    level = (int16_t)(crest + ((int16_t)(drop * (int16_t)q) >> 7) + shade[x]);
+    level =
+        (int16_t)(level + ((int16_t)((int16_t)(white - level) * froth) >> 7));
+    row[x] = (uint8_t)(under + ((int16_t)((int16_t)(level - under) *
+                                          (int16_t)(cover * amount)) >>
+                                   7));
+  }
+}
+
+/* The same for a plane of colour. */
+static void
+swell_colour (uint8_t *restrict row, const int16_t *restrict top,
+    const int16_t *restrict foam, int n, int y8, const SwellTone *tone)
+{
+  int drop = tone->deep - tone->crest;
+
+  for (int x = 0; x < n; x++) {
+    int d = y8 - top[2 * x] + 8;
+    int cover = d < 0 ? 0 : d > 8 ? 8 : d;
+    int down = d < 0 ? 0 : d > tone->span ? tone->span : d;
+    int q = (int)(((unsigned)down * tone->fall) >> 16);
+    int level = tone->crest + ((drop * q) >> 7), under = row[x];
+
+    level = foam[2 * x] > d ? (level + 3 * 128) >> 2 : level;
+    row[x] = (uint8_t)(under + (((level - under) * cover * tone->amount) >> 7));
+  }
+}
+
+static int16_t
+part_of (Yuv c, int plane)
+{
+  return (int16_t)(plane == 0 ? c.y : plane == 1 ? c.u : c.v);
 }
 
 /* One swell over the rows from its crest to @end. */
 static void
 draw_swell (const Water *water, const Canvas *canvas, int top, int end,
-    float depth, const Yuv *crest, const Yuv *deep, const Yuv *foam, int amount)
+    float depth, const Yuv colours[3], int amount)
 {
-  int span = (int)(depth * 16) + 1, fall = 65536 / span;
+  SwellTone tone[3];
 
+  for (int c = 0; c < 3; c++) {
+    tone[c].crest = part_of (colours[0], c);
+    tone[c].deep = part_of (colours[1], c);
+    tone[c].foam = part_of (colours[2], c);
+    tone[c].span = (int16_t)dv_clamp (depth * 8, 160, 15000);
+    tone[c].fall = (uint16_t)(128 * 65536 / tone[c].span > 65535
+                                  ? 65535
+                                  : 128 * 65536 / tone[c].span);
+    tone[c].amount = (int16_t)amount;
+  }
   for (int y = top; y < end; y++) {
-    uint8_t *row = canvas->plane[0] + (size_t)y * canvas->stride[0];
-    int level0 = (int)crest->y, drop = (int)deep->y - level0;
-    int white = (int)foam->y, y16 = y * 16;
+    int y8 = (y - top) * 8;
 
-    for (int x = 0; x < canvas->width; x++) {
-      int d = y16 - water->top16[x] + 16;
-      int cover = d < 0 ? 0 : d > 16 ? 16 : d;
-      int down = d < 0 ? 0 : d > span ? span : d;
-      int froth = water->foam16[x] - d, level;
-      int ghost = d < 0 ? 0 : (water->foam16[x] * 5 - d) >> 2;
-
-      froth = froth < 0 ? 0 : froth > 48 ? 48 : froth;
-      ghost = ghost < 0 ? 0 : ghost > 20 ? 20 : ghost;
-      froth = froth + ghost > 56 ? 56 : froth + ghost;
-      level = level0 + ((drop * ((down * fall) >> 8)) >> 8);
-      level += ((white - level) * froth) >> 6;
-      row[x] = (uint8_t)(row[x] + (((level - row[x]) * cover * amount) >> 12));
-    }
-    if (y & 1)
-      continue;
-    for (int c = 1; c < 3; c++) {
-      int tone0 = (int)(c == 1 ? crest->u : crest->v);
-      int turn = (int)(c == 1 ? deep->u : deep->v) - tone0;
-
-      row = canvas->plane[c] + (size_t)(y / 2) * canvas->stride[c];
-      for (int x = 0; x < canvas->cwidth; x++) {
-        int d = y16 - water->top16[2 * x] + 16;
-        int cover = d < 0 ? 0 : d > 16 ? 16 : d;
-        int down = d < 0 ? 0 : d > span ? span : d;
-        int level = tone0 + ((turn * ((down * fall) >> 8)) >> 8);
-
-        if (water->foam16[2 * x] > d)
-          level = (level + 128 * 3) >> 2;
-        row[x] =
-            (uint8_t)(row[x] + (((level - row[x]) * cover * amount) >> 12));
-      }
-    }
+    y8 = y8 > 16000 ? 16000 : y8;
+    swell_row (canvas->plane[0] + (size_t)y * canvas->stride[0], water->top8,
+        water->foam8, water->shade, canvas->width, (int16_t)y8, &tone[0]);
+    for (int c = 1; c < 3 && !(y & 1); c++)
+      swell_colour (canvas->plane[c] + (size_t)(y / 2) * canvas->stride[c],
+          water->top8, water->foam8, canvas->cwidth, y8, &tone[c]);
   }
 }
 
+/* Swell after swell, from the horizon to the viewer. */
 static void
 draw_swells (Water *water, const Canvas *canvas, const DvMoment *moment,
     const Light *light, float horizon, float amount, Rgb sea)
@@ -275,27 +374,37 @@ draw_swells (Water *water, const Canvas *canvas, const DvMoment *moment,
   if (up <= 0.01f)
     return;
   for (int i = 0; i < SWELLS; i++) {
-    float t = ((float)i + 0.35f) / SWELLS, place = t * t * 0.55f + t * 0.45f;
+    float t = ((float)i + 0.35f) / SWELLS, place = t * t * 0.6f + t * 0.4f;
     float base = (horizon + (1 - horizon) * place) * height;
-    float size = (0.012f + 0.13f * t * t + 0.03f * t) * up * height;
-    float depth = size * 2.6f + 0.03f * height;
-    Rgb pale = rgb_mix (sea, light->horizon, 0.5f - 0.22f * t);
-    Yuv crest = to_yuv (rgb_add (
-        pale, rgb_scale (rgb8 (20, 66, 62), light->day * 0.5f + 0.2f)));
-    Yuv deep = to_yuv (rgb_scale (sea, 0.62f + 0.3f * (1 - t)));
-    Yuv foam = to_yuv (rgb_mix (rgb_scale (light->horizon, 1.25f),
-        rgb (0.9f, 0.94f, 0.95f), 0.25f + 0.4f * light->day));
-    int top, end;
-    float low = base - 1.6f * size, next;
+    float size = (0.01f + 0.1f * t * t + 0.035f * t) * up * height;
+    float depth = size * 2.2f + 0.02f * height;
+    Rgb pale = rgb_mix (sea, light->horizon, 0.42f - 0.22f * t);
+    Yuv colours[3];
+    float low = base - 1.7f * size;
+    int top = (int)dv_max (low, horizon * height) & ~1;
+    int end = i == SWELLS - 1 ? canvas->height
+                              : (int)dv_min (base + depth + size, height);
 
+    colours[0] = to_yuv (rgb_add (
+        pale, rgb_scale (rgb8 (14, 62, 62), light->day * 0.5f + 0.15f)));
+    colours[1] = to_yuv (rgb_scale (sea, 0.5f + 0.35f * (1 - t)));
+    colours[2] = to_yuv (rgb_mix (rgb_scale (light->horizon, 1.2f),
+        rgb (0.88f, 0.93f, 0.95f), 0.2f + 0.4f * light->day));
     swell_outline (water, moment, i, base, size);
-    spread_wide (water->top, water->top16, water->points);
-    spread_wide (water->foam, water->foam16, water->points);
-    top = (int)dv_max (low, horizon * height);
-    next = base + depth * 1.6f;
-    end = i == SWELLS - 1 ? canvas->height : (int)dv_min (next + size, height);
-    draw_swell (water, canvas, top, end, depth, &crest, &deep, &foam,
-        (int)(amount * 218));
+    spread_rows (water->top, water->top8, water->points, (float)top);
+    for (int k = 0; k < water->points; k++)
+      water->scratch[k] = water->foam[k] + (float)top;
+    spread_rows (water->scratch, water->foam8, water->points, (float)top);
+    /* Streaks along the faces. */
+    for (int k = 0; k < water->points; k++)
+      water->scratch[k] =
+          noise_line (77 + (uint32_t)i,
+              (double)k * 0.13 +
+                  (double)lap (moment->wind * 0.8 + moment->camera_x * 9)) -
+          0.5f;
+    spread (water->scratch, water->shade, water->points, 6 * up);
+    draw_swell (
+        water, canvas, top, end, depth, colours, (int)(amount * 14 + 0.5f));
   }
 }
 
@@ -307,12 +416,12 @@ water_draw (Water *water, const Canvas *canvas, const DvMoment *moment,
   float height = (float)canvas->height, unit = height / 1088;
   float aspect = (float)canvas->width / height;
   int first = ((int)(horizon * height) + 1) & ~1;
-  float waves = 0.1f + scene->waves * 0.9f;
+  float waves = 0.22f + scene->waves * 0.9f;
   double run = moment->time * (0.35 + 0.2 * (double)scene->sea) +
                moment->camera_zoom * 1.5;
   float drift1 = lap (moment->camera_x * 4 + moment->wind * 0.35);
   float drift2 =
-      lap (moment->camera_x * 7 - moment->wind * 0.22 + moment->time * 0.21);
+      lap (moment->camera_x * 21 - moment->wind * 0.66 + moment->time * 0.63);
   float run1 = lap (run * 1.3), run2 = lap (run * -0.7 + 100);
   Rgb sea = rgb_mix (rgb8 (8, 44, 66), rgb8 (20, 122, 138),
       dv_clamp (scene->palms + 0.25f * scene->saturation, 0, 1));
@@ -327,53 +436,48 @@ water_draw (Water *water, const Canvas *canvas, const DvMoment *moment,
   tones.deep = to_yuv (sea);
   tones.glow =
       to_yuv (rgb_mix (light->glow, rgb (1, 0.98f, 0.94f), 0.35f * light->day));
-  tones.amount = (int)(amount * 256);
+  tones.amount = (int)(amount * 128 + 0.5f);
   tones.last = first - 1;
   for (int i = 0; i < water->points; i++)
     water->field[0][i] = 0;
   for (int y = first; y < canvas->height; y++) {
-    float down = (float)(y - first) / height;
-    float z = 1 / (down + 0.022f);
+    float down = (float)(y - first) / height, z = 1 / (down + 0.022f);
     float *field = water->field[y & 1], *before = water->field[(y & 1) ^ 1];
     float du = aspect * z * 3.4f / (float)water->points;
-    float u = 256 - dv_floor (z * 3.4f * aspect * 0.5f / 256) * 0;
     /* What is smaller than a row is averaged away. */
     float calm = 1 / (1 + 0.0022f * z * z * (1088 / height));
-    float bend = waves * unit * calm * (4 + 190 * down);
+    float bend = waves * unit * calm * (9 + 290 * down);
     float tone =
         (60 + 150 * waves) * calm * (0.25f + 0.75f * light->day) * 0.35f;
-    float width = 0.02f + 0.2f * down + 0.12f * waves;
-    float start = -z * 3.4f * aspect * light->disc_x;
+    float narrow = 1 / (0.02f + 0.2f * down + 0.12f * scene->waves);
+    float start = -z * 3.4f * aspect * light->disc_x, dx, step;
 
-    (void)u;
     for (int i = 0; i < water->points; i++)
       field[i] = 0;
     ripple_row (water->noise, field, water->points,
-        lap ((double)start + drift1 * (double)z * 0.1 + drift1), du,
-        lap ((double)z * 9 + run1), 0.55f);
+        lap ((double)start + drift1), du, lap ((double)z * 9 + run1), 0.55f);
     ripple_row (water->noise, field, water->points,
-        lap ((double)start * 1.9 + drift2 * 3), du * 1.9f,
+        lap ((double)start * 1.9 + drift2), du * 1.9f,
         lap ((double)z * 17 + run2), 0.45f);
-    for (int i = 0; i < water->points; i++)
-      water->top[i] = field[i] - 0.5f;
-    spread (water->top, water->bend, water->points, bend * 16);
-    for (int i = 0; i < water->points; i++)
-      water->foam[i] =
-          dv_clamp (
-              (field[i] - (y == first ? field[i] : before[i])) * 6, -1, 1) *
-              0.5f +
-          (field[i] - 0.5f) * 0.7f;
-    spread (water->foam, water->shade, water->points, tone * 16);
+    if (y == first)
+      before = field;
     for (int i = 0; i < water->points; i++) {
-      float dx = ((float)i / (float)(water->points - 1) - light->disc_x) *
-                 aspect / width;
-      float path = 1 / (1 + dx * dx * dx * dx);
+      water->bend[i] = (int)((field[i] - 0.5f) * bend);
+      water->foam[i] = dv_clamp ((field[i] - before[i]) * 3, -0.5f, 0.5f) +
+                       (field[i] - 0.5f) * 0.7f;
+    }
+    dx = -light->disc_x * aspect * narrow;
+    step = aspect * narrow / (float)(water->points - 1);
+    for (int i = 0; i < water->points; i++) {
+      float off = dx + (float)i * step;
+      float path = 1 / (1 + off * off * off * off);
       float s =
           dv_clamp ((field[i] - 0.56f + 0.2f * path - 0.1f * down) * 6, 0, 1);
 
       water->top[i] = s * path * sparkle;
     }
-    spread (water->top, water->spark, water->points, 250);
+    spread (water->foam, water->shade, water->points, tone);
+    spread (water->top, water->spark, water->points, 125);
     tones.mirror =
         0.95f - 0.5f * dv_smooth (0, 0.5f, down) - 0.12f * scene->waves;
     draw_row (water, canvas, &tones, y, first - 1 - (y - first));

@@ -37,7 +37,7 @@ static void
 draw_rain (const Canvas *canvas, const DvMoment *moment, const Light *light)
 {
   float amount = moment->scene.rain, unit = (float)canvas->height;
-  uint32_t n = (uint32_t)(amount * 420);
+  uint32_t n = (uint32_t)(amount * 250);
   float slant = 0.05f + 0.3f * moment->scene.wind;
   Yuv colour = to_yuv (rgb_mix (light->horizon, rgb (0.85f, 0.9f, 1), 0.45f));
 
@@ -48,7 +48,33 @@ draw_rain (const Canvas *canvas, const DvMoment *moment, const Light *light)
           y = m.y * unit;
 
     canvas_line (canvas, x, y, x + slant * length, y + length,
-        (0.7f + 0.9f * m.depth) * unit / 1088, colour, 0.12f + 0.24f * m.depth);
+        (0.7f + 0.9f * m.depth) * unit / 1088, colour, 0.08f + 0.18f * m.depth);
+  }
+}
+
+/* Sand that runs before the wind, low over the dunes. */
+static void
+draw_sand (const Canvas *canvas, const DvMoment *moment, const Light *light,
+    float horizon)
+{
+  float unit = (float)canvas->height;
+  uint32_t n =
+      (uint32_t)(dv_max (moment->scene.desert, 0.8f * moment->scene.canyon) *
+                 280);
+  Yuv colour = to_yuv (
+      light_grade (light, light_on (light, rgb8 (255, 222, 176), 0.75f)));
+
+  for (uint32_t i = 0; i < n; i++) {
+    Mote m = mote_at (i, 22, moment, moment->wind * 0.32, 0);
+    float low = horizon + (1.02f - horizon) * dv_unit (dv_hash (m.hash + 4));
+    float near = (low - horizon) / (1.02f - horizon);
+    float hop = dv_sin (dv_turn (moment->time * 0.23 + dv_unit (m.hash)));
+    float length = (0.012f + 0.05f * near) * unit;
+    float x = m.x * (float)canvas->width,
+          y = (low - 0.012f * hop * near) * unit;
+
+    canvas_line (canvas, x, y, x + length, y - 0.06f * hop * length,
+        (0.8f + 1.4f * near) * unit / 1088, colour, 0.16f + 0.22f * near);
   }
 }
 
@@ -222,6 +248,40 @@ draw_embers (const Canvas *canvas, const DvMoment *moment)
   }
 }
 
+void
+weather_eruption (
+    const Canvas *canvas, const DvMoment *moment, float x, float y)
+{
+  float unit = (float)canvas->height, amount = moment->scene.volcano;
+  float beat = 0.85f + 0.15f * dv_sin (dv_turn (moment->time * 0.31));
+
+  canvas_glow (canvas, x, y - 0.02f * unit, 0.42f * unit,
+      to_yuv (rgb8 (255, 84, 30)), 0.5f * amount * beat);
+  canvas_glow (canvas, x, y, 0.13f * unit, to_yuv (rgb8 (255, 170, 80)),
+      0.75f * amount * beat);
+  for (uint32_t i = 0; i < 130; i++) {
+    uint32_t h = dv_hash2 (i, 21);
+    double beats = moment->time * (0.3 + 0.2 * (double)dv_unit (h)) +
+                   (double)dv_unit (dv_hash (h + 1));
+    float life = dv_turn (beats);
+    /* Each time it flies it flies another way. */
+    uint32_t g = dv_hash2 ((uint32_t)(int64_t)dv_floor_d (beats), h);
+    float vx = (dv_unit (g) - 0.5f) * 0.34f,
+          vy = 0.34f + 0.4f * dv_unit (dv_hash (g));
+    float px = x + vx * life * unit +
+               0.012f * (dv_unit (dv_hash (g + 2)) - 0.5f) * unit;
+    float py = y - (vy * life - 0.62f * life * life) * unit;
+    float bright = amount * dv_smooth (1, 0.5f, life);
+    float r = (0.0012f + 0.0026f * dv_unit (dv_hash (g + 3))) * unit;
+    Yuv colour =
+        to_yuv (rgb_mix (rgb8 (255, 226, 140), rgb8 (240, 60, 16), life));
+
+    canvas_disc (canvas, px, py, r, r, colour, bright);
+    if (i % 4 == 0)
+      canvas_glow (canvas, px, py, r * 6, colour, bright * 0.4f);
+  }
+}
+
 static void
 draw_bubbles (const Canvas *canvas, const DvMoment *moment)
 {
@@ -347,6 +407,8 @@ weather_draw (const Canvas *canvas, const DvMoment *moment, const Light *light,
 
   if (s->thunder > 0.05f && air > 0)
     draw_lightning (canvas, moment, horizon);
+  if (dv_max (s->desert, s->canyon) > 0.3f && s->sea < 0.3f && air > 0)
+    draw_sand (canvas, moment, light, horizon);
   if (s->birds > 0.05f && air > 0)
     draw_birds (canvas, moment, light, horizon);
   if (s->lanterns > 0.05f)
