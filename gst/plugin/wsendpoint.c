@@ -88,11 +88,11 @@ ws_endpoint_dispose (WsEndpoint *endpoint)
 {
   guint i;
 
-  endpoint->owner = NULL;
   drop_source (&endpoint->wake);
   drop_source (&endpoint->tick);
   for (i = 0; i < endpoint->clients->len; i++)
     ws_client_fail (g_ptr_array_index (endpoint->clients, i), "cut");
+  endpoint->owner = NULL;
   drop_source (&endpoint->reap);
   for (i = 0; i < endpoint->clients->len; i++)
     ws_client_free (g_ptr_array_index (endpoint->clients, i));
@@ -323,6 +323,8 @@ ws_endpoint_next (WsEndpoint *endpoint, WsClient *client)
     }
     client->seq++;
     if (item->kind == WS_ITEM_INIT) {
+      /* From here on it sees all of a segment, which begins with a keyframe. */
+      client->awaiting_key &= client->skipping;
       g_clear_pointer (&client->init, ws_item_unref);
       client->init = ws_item_ref (item);
     }
@@ -460,7 +462,7 @@ endpoint_trim (WsEndpoint *endpoint)
     keep = MIN (keep, endpoint->stream_start_seq);
   for (i = 0; i < endpoint->clients->len; i++) {
     const WsClient *client = g_ptr_array_index (endpoint->clients, i);
-    if (!client->dead)
+    if (!client->dead && !client->close_now)
       keep = MIN (keep, client->seq);
   }
   while (floor < ring->next) {
@@ -473,7 +475,7 @@ endpoint_trim (WsEndpoint *endpoint)
   }
   for (i = 0; i < endpoint->clients->len && floor > keep; i++) {
     WsClient *client = g_ptr_array_index (endpoint->clients, i);
-    if (!client->dead && client->seq < floor &&
+    if (!client->dead && !client->close_now && client->seq < floor &&
         (client->closing || !client_recover (endpoint, client) ||
             client->seq < floor))
       client_drop (endpoint, client, "too-slow");

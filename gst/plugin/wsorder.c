@@ -52,6 +52,7 @@ ws_order_clear (WsOrder *order)
   g_queue_clear_full (&order->held, (GDestroyNotify)ws_event_free);
   g_clear_pointer (&order->segment, ws_event_free);
   g_clear_pointer (&order->init, ws_event_free);
+  g_clear_pointer (&order->ending_timings, json_node_unref);
   g_clear_pointer (&order->aborting, g_free);
   g_clear_pointer (&order->aborted, g_free);
 }
@@ -216,8 +217,12 @@ end_segment (WsOrder *order, gboolean aborted, JsonNode *timings)
 static void
 end_unannounced (WsOrder *order)
 {
+  JsonNode *timings = g_steal_pointer (&order->ending_timings);
+
   if (order->segment_open)
-    end_segment (order, order->marked, NULL);
+    end_segment (order, order->marked && !order->ending, timings);
+  order->ending = FALSE;
+  g_clear_pointer (&timings, json_node_unref);
 }
 
 static void
@@ -305,7 +310,10 @@ take_fragment (WsOrder *order, WsEvent *event)
 {
   WsItem *item;
 
-  if (!order->segment_open && order->init)
+  /* Of a plain muxer everything is a segment; with a mux that marks them,
+   * what is outside has no place in the stream. */
+  if (!order->segment_open && order->init &&
+      (order->segment_known || !order->marked))
     open_segment (order);
   if (order->segment_open) {
     item = ws_item_new (WS_ITEM_FRAGMENT, event->bytes);
@@ -324,12 +332,23 @@ take_fragment (WsOrder *order, WsEvent *event)
 static void
 take_media_complete (WsOrder *order, WsEvent *event)
 {
+  gboolean last = order->announced && order->announced_last &&
+                  order->segments_done + 1 >= order->announced_segments;
+
   order->marked = TRUE;
   if (order->segment_open &&
-      g_strcmp0 (order->segment->stream_id, event->stream_id) == 0)
-    end_segment (order, event->aborted, event->timings);
-  else if (event->aborted && g_strcmp0 (order->aborting, event->stream_id) == 0)
+      g_strcmp0 (order->segment->stream_id, event->stream_id) == 0) {
+    if (last && !event->aborted) {
+      /* Closing silence may follow: it belongs to this segment. */
+      order->ending = TRUE;
+      order->ending_timings = g_steal_pointer (&event->timings);
+    } else {
+      end_segment (order, event->aborted, event->timings);
+    }
+  } else if (event->aborted &&
+             g_strcmp0 (order->aborting, event->stream_id) == 0) {
     g_clear_pointer (&order->aborting, g_free);
+  }
   try_complete (order);
   ws_event_free (event);
 }
@@ -470,6 +489,7 @@ ws_order_take (WsOrder *order, WsEvent *event)
       ws_event_free (event);
       break;
     case WS_EVENT_FLUSH:
+      order->ending = FALSE;
       if (order->segment_open)
         end_segment (order, TRUE, NULL);
       ws_event_free (event);

@@ -74,6 +74,8 @@ typedef struct {
 
   gboolean segment_known, segment_open, marked;
   WsEvent *segment; /* in band: the one that comes, or that is open */
+  gboolean ending;  /* the last one's end was announced, EOS is to come */
+  JsonNode *ending_timings;
   guint chunks;
   WsEvent *init; /* the latest init segment */
   guint plain_index;
