@@ -8,6 +8,7 @@ import { moveFragment, sameBytes } from './fmp4.js';
 
 const MAX_SEGMENTS = 12;
 const MAX_BYTES = 160 * 1024 * 1024;
+const AUDIO_FRAME = 0.025; /* s: a sound frame that lies over a cut */
 
 export class Clip {
   constructor() {
@@ -61,10 +62,10 @@ export class Clip {
     const first = units.findIndex((unit) => unit.key);
     if (!this.init || first < 0)
       return null;
-    /* Audio that belongs beside the first picture may have come before it. */
-    const from = units[first].start;
-    const kept = units.filter((unit, i) => i >= first
-      || (!unit.video && unit.end > from));
+    /* Sound that begins beside the first picture may have come before it. */
+    const from = units[first].start - AUDIO_FRAME;
+    const kept = units.filter((unit, i) => (i >= first || !unit.video)
+      && unit.start >= from);
     const base = Math.min(...kept.map((unit) => unit.start));
     const parts = kept.map((unit, i) =>
       moveFragment(unit.bytes, unit.tracks, base, i + 1));

@@ -25,7 +25,7 @@ def stand_still(view, seconds):
 # A viewer is brought forward early and dropped late.
 SINK = 'soft-limit-time=1000000000 hard-limit-time=120000000000'
 # Enough bytes that what the kernel holds for a page that stands still is full.
-ENCODER = 'bitrate=12000 pass=cbr'
+ENCODER = 'pass=quant quantizer=2'
 
 for mode in ('segments', 'sequence'):
     with Stream(source='prompt="snow over a pine forest" max-lead=2000000000',

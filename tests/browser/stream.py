@@ -12,7 +12,7 @@ import time
 LAUNCH = os.environ.get('GST_LAUNCH', 'gst-launch-1.0')
 
 LINE = '''
-dreamversesrc name=source {source} width=640 height=352
+dreamversesrc name=source width=640 height=352 {source}
 source.video ! queue max-size-bytes=0 max-size-time=0 max-size-buffers=4 {video}
   ! videoconvert ! video/x-raw,format=I420
   ! x264enc tune=zerolatency speed-preset=ultrafast bframes=0 key-int-max=48
