@@ -525,12 +525,14 @@ static gboolean
 endpoint_wake (gpointer user_data)
 {
   WsEndpoint *endpoint = user_data;
-  gint64 now = g_get_monotonic_time ();
+  gint64 now;
   guint i;
 
   g_clear_pointer (&endpoint->wake, g_source_unref);
   for (i = 0; i < endpoint->clients->len; i++)
     ws_client_pump (g_ptr_array_index (endpoint->clients, i));
+  /* After writing: a write that begins now has waited for nothing yet. */
+  now = g_get_monotonic_time ();
   for (i = 0; i < endpoint->clients->len; i++)
     client_enforce (endpoint, g_ptr_array_index (endpoint->clients, i), now);
   endpoint_trim (endpoint);
