@@ -27,7 +27,9 @@
  * same forest at night, fireflies">' s.video ! queue ! videoconvert !
  * fakevideosink s.audio ! queue ! audioconvert ! fakeaudiosink
  * ]|
- * Plays two segments, the first melting into the second, and ends.
+ * Plays two segments, the first melting into the second, and ends. Prompts with
+ * spaces need their quotes past the shell and past gst-launch:
+ * `'prompts="<\"a forest in the rain\",\"the same at night\">"'`.
  */
 #include "gstdreamversesrc.h"
 

@@ -94,7 +94,7 @@ report_load (void *user, uint64_t done, uint64_t total)
   Worker *w = user;
   gchar *text;
 
-  if (g_atomic_int_get (&w->run->cancelled))
+  if (total == 0 || g_atomic_int_get (&w->run->cancelled))
     return;
   text = g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
                           " bytes loaded",
