@@ -23,9 +23,9 @@
  * ]|
  * Shows a beach for as long as you like.
  * |[
- * gst-launch-1.0 dreamversesrc name=s prompts='<"a forest in the rain","the
- * same forest at night, fireflies">' s.video ! queue ! videoconvert !
- * fakevideosink s.audio ! queue ! audioconvert ! fakeaudiosink
+ * gst-launch-1.0 dreamversesrc name=s prompts="<forest,night>" \
+ *     s.video ! queue ! videoconvert ! autovideosink \
+ *     s.audio ! queue ! audioconvert ! audioresample ! autoaudiosink
  * ]|
  * Plays two segments, the first melting into the second, and ends. Prompts with
  * spaces need their quotes past the shell and past gst-launch:

@@ -296,7 +296,7 @@ announce (Worker *w)
   /* The first frame is a keyframe anyway. To ask for it would do harm:
    * x264enc notes the request at a time 1000 hours later, the offset of its
    * timestamps, and then takes all others for too early. */
-  if (w->attempt.sequence > 1)
+  if (w->plan.first_frame > 0)
     enqueue (w, GST_DREAMVERSE_LANE_VIDEO,
         gst_video_event_new_downstream_force_key_unit (
             time, time, w->attempt.start, TRUE, w->attempt.sequence));
