@@ -55,7 +55,8 @@ volume (const DvScene *scene)
   float noise = scene->sea * (0.2f + scene->waves) + 0.6f * scene->rain +
                 0.5f * scene->fire + 0.3f * scene->volcano +
                 0.5f * scene->city + 0.5f * scene->river + 0.4f * scene->wind +
-                0.5f * scene->nebula + 0.5f * scene->drone + scene->thunder;
+                0.5f * scene->nebula + scene->drone + scene->thunder +
+                scene->music + 0.9f * scene->joy + 0.7f * scene->bells;
 
   return 3.2f / (1 + 1.6f * noise);
 }
