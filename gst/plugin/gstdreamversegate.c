@@ -232,6 +232,9 @@ gate_take_event (GstDreamverseGate *self, GstEvent *event)
       break;
     case GST_EVENT_GAP:
       gate_take_gap (self, event);
+      /* To the muxer a gap is data: without a format it can't begin. */
+      forward = forward && self->caps && self->timeline->open;
+      self->timeline->fed |= forward;
       break;
     case GST_EVENT_EOS:
       GST_DEBUG_OBJECT (self, "end of stream");
@@ -322,6 +325,33 @@ gate_refused (GstDreamverseGate *self, GstFlowReturn flow)
           : "The muxer failed while it wrote the segment.");
   gst_structure_free (segment);
   g_mutex_lock (&timeline->lock);
+}
+
+/* The other track has data, but this one ended without even a format: mp4mux
+ * would write a track that no player takes. */
+static void
+gate_ended_empty (GstDreamverseGate *self)
+{
+  GstDreamverseTimeline *timeline = self->timeline;
+  const gchar *name = self->track == GST_DREAMVERSE_VIDEO ? "video" : "audio";
+  GstStructure *segment = NULL;
+  gchar *text = g_strdup_printf (
+      "Nothing came out of the %s encoder before the stream ended.", name);
+
+  self->flow = timeline->flow = GST_FLOW_ERROR;
+  if (timeline->piece)
+    segment = gst_structure_copy (timeline->piece->structure);
+  g_mutex_unlock (&timeline->lock);
+  if (segment) {
+    gst_dreamverse_timeline_post_error (
+        timeline, segment, "encode", "no-media", text);
+    gst_structure_free (segment);
+  }
+  GST_ELEMENT_ERROR (timeline->bin, STREAM, MUX, ("%s", text), (NULL));
+  g_free (text);
+  g_mutex_lock (&timeline->lock);
+  gate_clear_queue (self);
+  g_cond_broadcast (&timeline->cond);
 }
 
 static void
@@ -415,7 +445,10 @@ gate_step (GstDreamverseGate *self)
   } else if (state->cut && timeline->fed && !state->eos_pushed &&
              !timeline->drained) {
     state->eos_pushed = TRUE;
-    gate_push_event (self, gst_event_new_eos ());
+    if (self->caps)
+      gate_push_event (self, gst_event_new_eos ());
+    else
+      gate_ended_empty (self);
   } else if (!state->cut && timeline->open &&
              gst_dreamverse_timeline_is_complete (timeline, self->track)) {
     state->cut = TRUE;

@@ -26,14 +26,39 @@ segment_source_init (SegmentSource *self)
   self->announce = self->closing = self->eos = TRUE;
 }
 
+static gboolean
+on_event (GstPad *pad, GstObject *parent, GstEvent *event)
+{
+  SegmentSource *self = gst_pad_get_element_private (pad);
+
+  if (gst_event_has_name (event, GST_DREAMVERSE_EVENT_CONTROL))
+    g_atomic_int_inc (&self->controls[pad == self->audio]);
+  gst_event_unref (event);
+  return TRUE;
+}
+
+static gboolean
+on_query (GstPad *pad, GstObject *parent, GstQuery *query)
+{
+  SegmentSource *self = gst_pad_get_element_private (pad);
+
+  if (GST_QUERY_TYPE (query) != GST_QUERY_LATENCY)
+    return gst_pad_query_default (pad, parent, query);
+  gst_query_set_latency (query, self->paced, 0, GST_CLOCK_TIME_NONE);
+  return TRUE;
+}
+
 static GstPad *
-make_pad (const gchar *name, GstElement *peer)
+make_pad (SegmentSource *self, const gchar *name, GstElement *peer)
 {
   GstPad *pad = gst_pad_new (name, GST_PAD_SRC);
   GstPad *sink = gst_element_get_static_pad (peer, "sink");
 
   g_assert (GST_PAD_LINK_SUCCESSFUL (gst_pad_link (pad, sink)));
   gst_object_unref (sink);
+  gst_pad_set_element_private (pad, self);
+  gst_pad_set_event_function (pad, on_event);
+  gst_pad_set_query_function (pad, on_query);
   gst_pad_set_active (pad, TRUE);
   return pad;
 }
@@ -42,9 +67,9 @@ void
 segment_source_link (SegmentSource *self, GstElement *video, GstElement *audio)
 {
   if (video)
-    self->video = make_pad ("video", video);
+    self->video = make_pad (self, "video", video);
   if (audio)
-    self->audio = make_pad ("audio", audio);
+    self->audio = make_pad (self, "audio", audio);
 }
 
 guint64
@@ -57,14 +82,21 @@ GstClockTime
 segment_source_end (const SegmentSource *self, guint segment)
 {
   return gst_util_uint64_scale (
-      (guint64)segment * self->frames, GST_SECOND, self->fps);
+      self->offset_frames + (guint64)segment * self->frames, GST_SECOND,
+      self->fps);
 }
 
 GstStructure *
 segment_source_structure (
     const SegmentSource *self, const gchar *name, guint segment)
 {
-  gchar *id = g_strdup_printf ("seg%03u-%p", segment, (gpointer)self);
+  gchar *id = g_strdup_printf ("seg%03u-%08x", segment, self->round);
+  GstClockTime end =
+      segment_source_end (self, segment) +
+      (self->announced_frames
+              ? gst_util_uint64_scale (self->announced_frames - self->frames,
+                    GST_SECOND, self->fps)
+              : 0);
   GstStructure *s = gst_structure_new (name, GST_DREAMVERSE_FIELD_EPOCH,
       G_TYPE_UINT, 1, GST_DREAMVERSE_FIELD_INDEX, G_TYPE_UINT, segment,
       GST_DREAMVERSE_FIELD_SEQUENCE, G_TYPE_UINT64, (guint64)segment,
@@ -72,7 +104,7 @@ segment_source_structure (
       GST_DREAMVERSE_FIELD_PROMPT, G_TYPE_STRING, "a test",
       GST_DREAMVERSE_FIELD_START, G_TYPE_UINT64,
       segment_source_end (self, segment - 1), GST_DREAMVERSE_FIELD_END,
-      G_TYPE_UINT64, segment_source_end (self, segment), NULL);
+      G_TYPE_UINT64, end, NULL);
 
   g_free (id);
   return s;
@@ -82,7 +114,14 @@ static void
 push_start (SegmentSource *self, GstPad *pad, GstCaps *caps)
 {
   GstSegment segment;
+  GstEvent *there = gst_pad_get_sticky_event (pad, GST_EVENT_SEGMENT, 0);
 
+  if (there) {
+    /* It goes on. */
+    gst_event_unref (there);
+    gst_caps_unref (caps);
+    return;
+  }
   gst_pad_push_event (pad, gst_event_new_stream_start (GST_PAD_NAME (pad)));
   gst_pad_push_event (pad, gst_event_new_caps (caps));
   gst_caps_unref (caps);
@@ -109,9 +148,8 @@ pace (SegmentSource *self, guint64 frame)
 {
   gint64 until;
 
-  if (self->burst)
-    frame -= frame % self->burst;
-  until = self->began_us + (gint64)(frame * G_USEC_PER_SEC / self->fps);
+  until = self->began_us + (gint64)(frame * G_USEC_PER_SEC / self->fps) +
+          (gint64)(frame / self->frames) * self->pause_ms * 1000;
   while (self->paced && !g_atomic_int_get (&self->stopped)) {
     gint64 left = until - g_get_monotonic_time ();
 
@@ -120,6 +158,16 @@ pace (SegmentSource *self, guint64 frame)
     g_usleep (MIN (left, 20000));
   }
   return !g_atomic_int_get (&self->stopped);
+}
+
+static void
+note_time (SegmentSource *self, guint segment)
+{
+  static GMutex lock;
+
+  g_mutex_lock (&lock);
+  self->last_us[segment] = g_get_monotonic_time ();
+  g_mutex_unlock (&lock);
 }
 
 static GstBuffer *
@@ -140,6 +188,7 @@ make_frame (SegmentSource *self, guint64 frame)
         self->width);
   memset (map.data + luma, 128, luma / 2);
   gst_buffer_unmap (buffer, &map);
+  frame += self->offset_frames;
   GST_BUFFER_PTS (buffer) =
       gst_util_uint64_scale (frame, GST_SECOND, self->fps);
   GST_BUFFER_DURATION (buffer) =
@@ -167,11 +216,11 @@ run_video (gpointer data)
       if (!pace (self, frame) ||
           (self->stop_video_after && frame >= self->stop_video_after))
         goto done;
+      note_time (self, segment);
       self->flow[0] = gst_pad_push (self->video, make_frame (self, frame));
       if (self->flow[0] != GST_FLOW_OK)
         goto done;
     }
-    self->last_frame_us[segment] = g_get_monotonic_time ();
   }
 done:
   if (self->eos)
@@ -203,6 +252,7 @@ push_samples (SegmentSource *self, guint64 at, guint64 n, gboolean silent)
           value * 32767;
   }
   gst_buffer_unmap (buffer, &map);
+  at += segment_source_samples (self, self->offset_frames);
   GST_BUFFER_PTS (buffer) = gst_util_uint64_scale (at, GST_SECOND, self->rate);
   GST_BUFFER_DURATION (buffer) =
       gst_util_uint64_scale (at + n, GST_SECOND, self->rate) -
@@ -236,6 +286,7 @@ run_audio (gpointer data)
 
       if (!pace (self, at * self->fps / self->rate))
         goto done;
+      note_time (self, segment);
       self->flow[1] = push_samples (self, at, n, FALSE);
       if (self->flow[1] != GST_FLOW_OK)
         goto done;
@@ -253,8 +304,10 @@ done:
 void
 segment_source_start (SegmentSource *self)
 {
-  self->last_frame_us = g_new0 (gint64, self->segments + 1);
+  g_free (self->last_us);
+  self->last_us = g_new0 (gint64, self->segments + 1);
   self->began_us = g_get_monotonic_time ();
+  g_atomic_int_set (&self->stopped, FALSE);
   if (self->video)
     self->threads[0] = g_thread_new ("video", run_video, self);
   if (self->audio)
@@ -262,7 +315,7 @@ segment_source_start (SegmentSource *self)
 }
 
 void
-segment_source_finish (SegmentSource *self, gboolean stop)
+segment_source_join (SegmentSource *self, gboolean stop)
 {
   guint i;
 
@@ -270,11 +323,27 @@ segment_source_finish (SegmentSource *self, gboolean stop)
   for (i = 0; i < 2; i++)
     if (self->threads[i])
       g_thread_join (g_steal_pointer (&self->threads[i]));
+}
+
+void
+segment_source_push_event (SegmentSource *self, GstEvent *event)
+{
+  if (self->video)
+    gst_pad_push_event (self->video, gst_event_ref (event));
+  if (self->audio)
+    gst_pad_push_event (self->audio, gst_event_ref (event));
+  gst_event_unref (event);
+}
+
+void
+segment_source_finish (SegmentSource *self, gboolean stop)
+{
+  segment_source_join (self, stop);
   if (self->video)
     gst_pad_set_active (self->video, FALSE);
   if (self->audio)
     gst_pad_set_active (self->audio, FALSE);
   gst_clear_object (&self->video);
   gst_clear_object (&self->audio);
-  g_clear_pointer (&self->last_frame_us, g_free);
+  g_clear_pointer (&self->last_us, g_free);
 }

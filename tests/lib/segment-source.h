@@ -19,7 +19,10 @@ typedef struct {
   gboolean announce;        /* TRUE: dreamverse-segment events */
   gboolean clicks;          /* an impulse and a white picture each second */
   gboolean paced;           /* in real time */
-  guint burst;              /* paced, but that many frames at once */
+  guint pause_ms;           /* after each segment; paced only */
+  guint announced_frames;   /* of each segment; 0: the truth */
+  guint round;              /* part of the stream ids */
+  guint64 offset_frames;    /* where the first segment starts */
   /* how its end looks */
   gboolean closing; /* TRUE: silence, so that both tracks end together */
   gboolean eos;     /* TRUE */
@@ -28,9 +31,10 @@ typedef struct {
   guint n_audio_error;
   guint stop_video_after; /* frames; 0: never. Then EOS. */
 
-  /* what happened: monotonic time at which the last frame of segment i was
-   * handed over */
-  gint64 *last_frame_us;
+  /* what happened: monotonic time at which the last picture and sample of
+   * segment i was handed over */
+  gint64 *last_us;
+  gint controls[2]; /* upstream control events that arrived */
 
   GstPad *video, *audio; /* NULL: without */
   GThread *threads[2];
@@ -44,7 +48,11 @@ void segment_source_init (SegmentSource *self);
 void segment_source_link (
     SegmentSource *self, GstElement *video, GstElement *audio);
 void segment_source_start (SegmentSource *self);
-/* Waits for both threads; with @stop, soon. */
+/* Waits for both threads; with @stop, soon. It may be started again. */
+void segment_source_join (SegmentSource *self, gboolean stop);
+/* On both pads. */
+void segment_source_push_event (SegmentSource *self, GstEvent *event);
+/* The same, and for good. */
 void segment_source_finish (SegmentSource *self, gboolean stop);
 
 GstStructure *segment_source_structure (

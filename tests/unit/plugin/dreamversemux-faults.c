@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * dreamversemux: what does not go as announced. Every segment still ends, a
+ * message names it, and nothing hangs.
+ */
+#include <string.h>
+
+#include <gst/check/gstcheck.h>
+
+#include "gstdreamverse.h"
+#include "mux-rig.h"
+
+#define BOUND 20
+
+static gboolean
+wait_media_error (MuxRig *rig)
+{
+  gint64 until = g_get_monotonic_time () + BOUND * G_USEC_PER_SEC;
+  gboolean ok = TRUE;
+
+  g_mutex_lock (&rig->out.lock);
+  while (ok && !rig->media_error)
+    ok = g_cond_wait_until (&rig->out.cond, &rig->out.lock, until);
+  g_mutex_unlock (&rig->out.lock);
+  return ok;
+}
+
+static GstEvent *
+make_abort (MuxRig *rig, guint segment, guint frames)
+{
+  GstStructure *s = segment_source_structure (
+      &rig->source, GST_DREAMVERSE_EVENT_SEGMENT_ABORTED, segment);
+
+  gst_structure_set (s, GST_DREAMVERSE_FIELD_END, G_TYPE_UINT64,
+      gst_util_uint64_scale (frames, GST_SECOND, rig->source.fps), NULL);
+  return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_OOB, s);
+}
+
+/* ---- lengths that are not as announced ---- */
+
+GST_START_TEST (test_audio_of_other_lengths)
+{
+  static const gint errors[] = {
+      0, 500, -500, 5000, -5000, 24000, -24000, 0, 0, -500, -500, 500};
+  MuxRig rig;
+
+  mux_rig_init (&rig, RIG_X264, __i__ ? "avenc_aac" : "voaacenc");
+  rig.source.audio_error = errors;
+  rig.source.n_audio_error = G_N_ELEMENTS (errors);
+  rig.source.segments = 2 * G_N_ELEMENTS (errors);
+  mux_rig_run (&rig, 60);
+  fail_unless (rig.out.errors == 0, "%s", rig.out.first_error);
+  fail_unless_equals_int (rig.errors, 0);
+  fail_unless_equals_int (rig.out.bad_order, 0);
+  fail_unless_equals_int (rig.out.completed, rig.source.segments);
+  fail_unless_equals_int (
+      rig.out.track[0].samples, rig.source.segments * rig.source.frames);
+  fail_unless_equals_int (rig.out.track[0].gaps, 0);
+  fail_unless_equals_int (rig.out.track[0].overlaps, 0);
+  /* never backwards, and no more missing than was missing at the source */
+  fail_unless_equals_int (rig.out.track[1].overlaps, 0);
+  fail_unless (rig.out.track[1].longest_gap < 26000);
+  mux_rig_clear (&rig);
+}
+
+GST_END_TEST;
+
+GST_START_TEST (test_short_audio_is_named)
+{
+  static const gint errors[] = {0, -24000, 0};
+  MuxRig rig;
+
+  mux_rig_init (&rig, RIG_X264, "voaacenc");
+  rig.source.audio_error = errors;
+  rig.source.n_audio_error = 3;
+  mux_rig_run (&rig, 30);
+  fail_unless_equals_int (rig.media_error, 1);
+  fail_unless_equals_string (rig.last_code, "audio-short");
+  fail_unless_equals_string (rig.last_stage, "encode");
+  fail_unless_equals_string (rig.last_id, "seg002-00000000");
+  fail_unless_equals_int (rig.out.completed, 3);
+  fail_unless_equals_int (rig.out.aborted, 1);
+  fail_unless_equals_int (rig.errors, 0);
+  mux_rig_clear (&rig);
+}
+
+GST_END_TEST;
+
+GST_START_TEST (test_video_that_ends_early_is_named)
+{
+  MuxRig rig;
+
+  mux_rig_init (&rig, RIG_X264, "voaacenc");
+  rig.source.stop_video_after = 36;
+  rig.source.segments = 2;
+  mux_rig_run (&rig, 30);
+  fail_unless_equals_int (rig.media_error, 1);
+  fail_unless_equals_string (rig.last_code, "video-short");
+  fail_unless_equals_string (rig.last_id, "seg002-00000000");
+  fail_unless (strstr (rig.last_text, "500 ms") != NULL, "%s", rig.last_text);
+  fail_unless_equals_int (rig.out.completed, 2);
+  fail_unless_equals_int (rig.out.aborted, 1);
+  fail_unless_equals_int (rig.out.track[0].samples, 36);
+  mux_rig_clear (&rig);
+}
+
+GST_END_TEST;
+
+GST_START_TEST (test_encoder_that_fails_mid_segment)
+{
+  MuxRig rig;
+
+  mux_rig_init (&rig, "identity error-after=30 ! " RIG_X264, "voaacenc");
+  mux_rig_run (&rig, 30);
+  fail_unless (wait_media_error (&rig));
+  fail_unless (rig.errors >= 1);
+  fail_unless_equals_string (rig.last_stage, "encode");
+  fail_unless_equals_int (rig.out.completed, rig.out.announced);
+  fail_unless (rig.out.aborted >= 1);
+  fail_unless (rig.out.errors == 0, "%s", rig.out.first_error);
+  mux_rig_clear (&rig);
+}
+
+GST_END_TEST;
+
+/* The encoder gives nothing at all. */
+GST_START_TEST (test_segment_without_media_is_named)
+{
+  MuxRig rig;
+
+  /* of one track: there is no writing a track that has no format */
+  mux_rig_init (&rig, "identity drop-probability=1 ! " RIG_X264, "voaacenc");
+  mux_rig_start (&rig);
+  fail_unless (wait_media_error (&rig));
+  fail_unless_equals_string (rig.last_code, "no-media");
+  fail_unless_equals_string (rig.last_stage, "encode");
+  fail_unless_equals_string (rig.last_id, "seg001-00000000");
+  fail_if (rig.error_before_media_error);
+  mux_rig_clear (&rig);
+
+  /* of both: there is nothing to write */
+  mux_rig_init (&rig, "identity drop-probability=1 ! " RIG_X264,
+      "identity drop-probability=1 ! voaacenc");
+  rig.source.segments = 1;
+  rig.source.closing = FALSE;
+  mux_rig_run (&rig, 30);
+  fail_unless_equals_int (rig.out.fragments, 0);
+  fail_unless_equals_int (rig.errors, 0);
+  mux_rig_clear (&rig);
+}
+
+GST_END_TEST;
+
+/* ---- aborts ---- */
+
+/* __i__: 0 before anything, 1 at any moment, 2 when all was sent */
+GST_START_TEST (test_aborted_segment_ends)
+{
+  MuxRig rig;
+  gboolean aborted = FALSE;
+  guint64 end = 0;
+
+  mux_rig_init (&rig, RIG_X264, "voaacenc");
+  rig.source.segments = 1;
+  rig.source.announced_frames = 48;
+  rig.source.eos = rig.source.closing = FALSE;
+  segment_source_link (&rig.source, rig.venc, rig.aenc);
+  gst_element_set_state (rig.pipeline, GST_STATE_PLAYING);
+  if (__i__ == 0) {
+    GstPad *pad = gst_element_get_static_pad (rig.mux, "video");
+
+    gst_pad_send_event (pad, make_abort (&rig, 1, 24));
+    gst_object_unref (pad);
+  }
+  segment_source_start (&rig.source);
+  if (__i__ == 2)
+    segment_source_join (&rig.source, FALSE);
+  if (__i__ >= 1)
+    segment_source_push_event (&rig.source, make_abort (&rig, 1, 24));
+  fail_unless (fragment_collector_wait_completed (&rig.out, 1, BOUND));
+  segment_source_join (&rig.source, FALSE);
+
+  gst_structure_get_boolean (
+      rig.out.last_completion, GST_DREAMVERSE_FIELD_ABORTED, &aborted);
+  gst_structure_get_uint64 (
+      rig.out.last_completion, GST_DREAMVERSE_FIELD_END, &end);
+  fail_unless (aborted);
+  fail_unless_equals_uint64 (end, GST_SECOND);
+  fail_unless_equals_int (rig.out.track[0].samples, 24);
+  fail_unless_equals_int (rig.media_error, 0);
+  mux_rig_check_clean (&rig);
+
+  /* the next one goes on right there */
+  rig.source.round++;
+  rig.source.offset_frames = 24;
+  rig.source.announced_frames = 0;
+  rig.source.segments = 2;
+  rig.source.eos = rig.source.closing = TRUE;
+  segment_source_start (&rig.source);
+  fail_unless (fragment_collector_wait_eos (&rig.out, BOUND));
+  fail_unless_equals_int (rig.out.completed, 3);
+  fail_unless_equals_int (rig.out.aborted, 1);
+  fail_unless_equals_int (rig.out.track[0].samples, 72);
+  mux_rig_check_clean (&rig);
+  mux_rig_clear (&rig);
+}
+
+GST_END_TEST;
+
+/* ---- flushes, stops, events at any moment ---- */
+
+GST_START_TEST (test_flush_ends_the_segment_and_goes_on)
+{
+  MuxRig rig;
+  guint round;
+
+  mux_rig_init (&rig, RIG_X264, "voaacenc");
+  rig.source.announced_frames = 48;
+  rig.source.segments = 1;
+  rig.source.eos = rig.source.closing = FALSE;
+  mux_rig_start (&rig);
+  for (round = 1; round <= 8; round++) {
+    if (round % 2)
+      segment_source_join (&rig.source, FALSE);
+    segment_source_push_event (&rig.source, gst_event_new_flush_start ());
+    segment_source_join (&rig.source, TRUE);
+    segment_source_push_event (&rig.source, gst_event_new_flush_stop (TRUE));
+    rig.source.round = round;
+    if (round == 8) {
+      rig.source.announced_frames = 0;
+      rig.source.segments = 3;
+      rig.source.eos = rig.source.closing = TRUE;
+    }
+    segment_source_start (&rig.source);
+  }
+  fail_unless (fragment_collector_wait_eos (&rig.out, BOUND));
+  fail_unless (rig.out.errors == 0, "%s", rig.out.first_error);
+  fail_unless_equals_int (rig.errors, 0);
+  fail_unless_equals_int (rig.out.bad_order, 0);
+  fail_unless_equals_int (rig.out.completed, rig.out.announced);
+  fail_unless_equals_int (rig.out.completed - rig.out.aborted, 3);
+  fail_unless_equals_int (rig.out.track[0].overlaps, 0);
+  fail_unless_equals_int (rig.out.track[1].overlaps, 0);
+  mux_rig_clear (&rig);
+}
+
+GST_END_TEST;
+
+GST_START_TEST (test_control_passes_during_resets)
+{
+  MuxRig rig;
+  GstPad *src;
+  gint sent = 0;
+
+  mux_rig_init (&rig, RIG_X264, "voaacenc");
+  rig.source.width = rig.source.height = 32;
+  rig.source.frames = 3;
+  rig.source.segments = 200;
+  mux_rig_start (&rig);
+  src = gst_element_get_static_pad (rig.mux, "src");
+  while (sent < 1000) {
+    gchar *id = g_strdup_printf ("c%d", sent++);
+
+    gst_pad_send_event (src, gst_dreamverse_control_event_new (
+                                 GST_DREAMVERSE_COMMAND_PAUSE, id, NULL, NULL));
+    g_free (id);
+    /* spread over all resets */
+    fail_unless (fragment_collector_wait_completed (&rig.out, sent / 5, BOUND));
+  }
+  fail_unless (fragment_collector_wait_eos (&rig.out, BOUND));
+  fail_unless_equals_int (g_atomic_int_get (&rig.source.controls[0]), sent);
+  fail_unless_equals_int (g_atomic_int_get (&rig.source.controls[1]), sent);
+  gst_object_unref (src);
+  mux_rig_check_clean (&rig);
+  mux_rig_clear (&rig);
+}
+
+GST_END_TEST;
+
+GST_START_TEST (test_stops_at_any_moment)
+{
+  GRand *random = g_rand_new_with_seed (7);
+  guint i;
+
+  for (i = 0; i < 40; i++) {
+    MuxRig rig;
+    guint changes = g_rand_int_range (random, 0, 4);
+
+    mux_rig_init (&rig, RIG_X264, i % 2 ? "avenc_aac" : "voaacenc");
+    rig.source.width = rig.source.height = 32;
+    rig.source.frames = 4;
+    rig.source.segments = 100000;
+    mux_rig_start (&rig);
+    while (changes--) {
+      fail_unless (fragment_collector_wait_completed (
+          &rig.out, rig.out.completed + 1, BOUND));
+      gst_element_set_state (rig.pipeline,
+          g_rand_boolean (random) ? GST_STATE_PAUSED : GST_STATE_PLAYING);
+    }
+    g_usleep (g_rand_int_range (random, 0, 5000));
+    if (i % 3 == 0) {
+      /* down and up again */
+      gst_element_set_state (rig.pipeline, GST_STATE_READY);
+      segment_source_join (&rig.source, TRUE);
+      gst_element_set_state (rig.pipeline, GST_STATE_PLAYING);
+    }
+    fail_unless (rig.out.errors == 0, "%s", rig.out.first_error);
+    mux_rig_clear (&rig);
+  }
+  g_rand_free (random);
+}
+
+GST_END_TEST;
+
+/* ---- pads ---- */
+
+GST_START_TEST (test_latency_is_said)
+{
+  MuxRig rig;
+  GstPad *src;
+  GstQuery *query = gst_query_new_latency ();
+  gboolean live = FALSE;
+  GstClockTime min, max;
+
+  mux_rig_init (&rig, RIG_X264, "voaacenc");
+  rig.source.paced = TRUE;
+  rig.source.segments = 1;
+  mux_rig_run (&rig, 30);
+  src = gst_element_get_static_pad (rig.mux, "src");
+  fail_unless (gst_pad_query (src, query));
+  gst_query_parse_latency (query, &live, &min, &max);
+  fail_unless (live);
+  fail_unless (min >= 125 * GST_MSECOND && min < GST_SECOND,
+      "%" GST_TIME_FORMAT, GST_TIME_ARGS (min));
+  gst_object_unref (src);
+  gst_query_unref (query);
+  mux_rig_clear (&rig);
+}
+
+GST_END_TEST;
+
+GST_START_TEST (test_pads_are_requested_once)
+{
+  GstElement *mux = gst_element_factory_make ("dreamversemux", NULL);
+  GstPad *video = gst_element_request_pad_simple (mux, "video");
+  GstPad *audio = gst_element_request_pad_simple (mux, "audio");
+
+  fail_unless (video && audio);
+  gst_element_release_request_pad (mux, video);
+  gst_object_unref (video);
+  video = gst_element_request_pad_simple (mux, "video");
+  fail_unless (video != NULL);
+  gst_object_unref (video);
+  gst_object_unref (audio);
+  ASSERT_OBJECT_REFCOUNT (mux, "mux", 1);
+  gst_object_unref (mux);
+}
+
+GST_END_TEST;
+
+static Suite *
+dreamversemux_faults_suite (void)
+{
+  Suite *s = suite_create ("dreamversemux-faults");
+  TCase *tc = tcase_create ("faults");
+
+  suite_add_tcase (s, tc);
+  tcase_add_loop_test (tc, test_audio_of_other_lengths, 0, 2);
+  tcase_add_test (tc, test_short_audio_is_named);
+  tcase_add_test (tc, test_video_that_ends_early_is_named);
+  tcase_add_test (tc, test_encoder_that_fails_mid_segment);
+  tcase_add_test (tc, test_segment_without_media_is_named);
+  tcase_add_loop_test (tc, test_aborted_segment_ends, 0, 3);
+  tcase_add_test (tc, test_flush_ends_the_segment_and_goes_on);
+  tcase_add_test (tc, test_control_passes_during_resets);
+  tcase_add_test (tc, test_stops_at_any_moment);
+  tcase_add_test (tc, test_latency_is_said);
+  tcase_add_test (tc, test_pads_are_requested_once);
+  return s;
+}
+
+GST_CHECK_MAIN (dreamversemux_faults);
