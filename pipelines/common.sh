@@ -168,7 +168,7 @@ build_all ()
 
 have ()
 {
-  gst-inspect-1.0 --exists "$1" 2>/dev/null
+  gst-inspect-1.0 --atleast-version=0.0 --exists "$1" 2>/dev/null
 }
 
 # Constant quality 23 (as ffmpeg's CRF 23) where the encoder has it; no

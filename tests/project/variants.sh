@@ -45,9 +45,9 @@ case $3 in
     quietly ninja -C "$work/build"
     export GST_REGISTRY_1_0=$work/registry
     export GST_PLUGIN_PATH_1_0=$work/build/gst/plugin
-    gst-inspect-1.0 --exists dreamversesrc
-    gst-inspect-1.0 --exists dreamversemux
-    if gst-inspect-1.0 --exists soupwebsocketsink; then
+    gst-inspect-1.0 --atleast-version=0.0 --exists dreamversesrc
+    gst-inspect-1.0 --atleast-version=0.0 --exists dreamversemux
+    if gst-inspect-1.0 --atleast-version=0.0 --exists soupwebsocketsink; then
       echo "soupwebsocketsink is there without its server"
       exit 1
     fi
