@@ -161,6 +161,40 @@ check_state (const uint8_t *data, size_t size)
   free (now);
 }
 
+/* What is committed is the same whether the overlap is shown or not. */
+START_TEST (trimming_takes_nothing_else_away)
+{
+  uint32_t frames[8][8], sounds[8];
+  DvRequest request;
+
+  for (uint32_t index = 2; index < 8; index++) {
+    if (index == 2) {
+      changing_request (&request, 1);
+      step (&request);
+    }
+    changing_request (&request, index);
+    step (&request);
+    ck_assert_uint_eq (capture.n_frames, 8);
+    memcpy (frames[index], capture.crc, sizeof frames[index]);
+    sounds[index] = capture_samples_crc (&capture);
+  }
+  dv_session_reset (session);
+  changing_request (&request, 1);
+  step (&request);
+  for (uint32_t index = 2; index < 8; index++) {
+    changing_request (&request, index);
+    request.first_frame = 0;
+    request.first_sample -= 4000;
+    request.samples += 4000;
+    step (&request);
+    ck_assert_uint_eq (capture.n_frames, 12);
+    ck_assert_mem_eq (capture.crc + 4, frames[index], sizeof frames[index]);
+    ck_assert_uint_eq (
+        capture_crc (0, capture.samples + 2 * 4000, 8 * 8000), sounds[index]);
+  }
+}
+END_TEST
+
 START_TEST (a_step_that_ends_early_leaves_no_trace)
 {
   DvRequest request;
@@ -589,7 +623,7 @@ START_TEST (memory_does_not_grow_with_the_segment)
   capture_request (&request, &capture, &spec, 1, 0, "rain over a lake");
   step (&request);
   brief_most = most_memory;
-  spec.frames = 4000;
+  spec.frames = 1000;
   capture_request (&request, &capture, &spec, 1, 0, "rain over a lake");
   request.reset = true;
   step (&request);
@@ -617,6 +651,7 @@ add_tests (TCase *tc)
   tcase_add_test (tc, a_segment_has_its_frames_and_samples);
   tcase_add_test (tc, overlap_repeats_the_last_frames);
   tcase_add_test (tc, a_restored_session_goes_on_as_if_never_interrupted);
+  tcase_add_test (tc, trimming_takes_nothing_else_away);
   tcase_add_test (tc, a_step_that_ends_early_leaves_no_trace);
   tcase_add_test (tc, cancelled_before_it_began);
   tcase_add_test (tc, a_reset_starts_clean);
