@@ -16,6 +16,7 @@ export const LIMITS = {
   patience: 1500, /* ms without data before playing what there is */
   pausedAhead: 60, /* s buffered during a pause before it is cut … */
   pausedKeep: 20, /* … to this */
+  stuck: 8000, /* ms that data may come without becoming media */
   lagRate: 3, /* s lost by ourselves: play faster */
   lagJump: 20, /* s lost by ourselves: jump */
   nearEdge: 8, /* s that catching up always leaves buffered */
@@ -257,6 +258,11 @@ export class Player extends EventTarget {
       this.underrun();
     else if (this.state === 'buffering' && this.enough(ahead, now))
       this.start();
+    else if (this.state === 'buffering' && ahead < EDGE
+      && now - this.since > LIMITS.stuck && now - this.lastArrival < 2000) {
+      this.trouble('nothing-plays');
+      return;
+    }
     this.catchUp(ahead, passed);
     this.trim(ahead);
     if (this.finishing && !this.queue.length && !this.buffer.updating
@@ -404,6 +410,7 @@ export class Player extends EventTarget {
     if (state === this.state)
       return;
     this.state = state;
+    this.since = performance.now();
     this.dispatchEvent(new CustomEvent('state', { detail: state }));
   }
 }

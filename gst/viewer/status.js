@@ -115,7 +115,8 @@ export class Status {
       return;
     $('model').hidden = false;
     $('model').classList.toggle('drawing', procedural === true);
-    write('model-name', model);
+    /* "procedural" alone says less than the sentence beside it. */
+    write('model-name', procedural && model === 'procedural' ? '' : model);
     write('model-kind', procedural === null ? '' : procedural
       ? 'A procedural drawing, not a neural model' : 'Neural model');
   }

@@ -18,6 +18,9 @@ import { Timeline } from './timeline.js';
 import * as words from './words.js';
 import { socketAddress, Wire } from './wire.js';
 
+/* ms: playback that fails once in this time begins anew by itself. */
+const TROUBLE_REST = 30000;
+
 const query = new URLSearchParams(location.search);
 const video = $('video');
 
@@ -28,6 +31,7 @@ const page = {
   fatal: false, /* what went wrong will not pass by itself */
   fresh: true, /* the next media belongs to a new connection */
   askedReset: 0, /* the epoch that this viewer asked for … */
+  troubled: -Infinity, /* when playback failed last */
   skipped: 0, /* times this viewer was brought forward */
   jumpTo: null, /* … and its first segment: go there as soon as it plays */
 };
@@ -179,8 +183,16 @@ player.addEventListener('jumped', ({ detail: { seconds, why } }) => {
 });
 
 player.addEventListener('trouble', ({ detail }) => {
+  const again = detail.code !== 'codec-unsupported'
+    && performance.now() - page.troubled > TROUBLE_REST;
+  page.troubled = performance.now();
+  if (again) {
+    controls.retry();
+    status.notice(`${words.trouble(detail)} Began anew.`);
+    return;
+  }
   page.fatal = true;
-  status.alarm(words.trouble(detail), { more: 'Connecting again may help.' });
+  status.alarm(words.trouble(detail), { more: detail.text });
   status.link('lost', 'Cannot play');
   status.show();
 });

@@ -21,6 +21,7 @@ const CODES = {
   'append-failed': 'The browser refused a piece of the stream',
   'decode-failed': 'The browser could not decode the stream',
   'media-failed': 'The browser’s player failed',
+  'nothing-plays': 'Data arrives, but the browser makes no picture of it',
   'stream-damaged': 'The stream is damaged',
 };
 
@@ -37,8 +38,8 @@ export function closed({ code, reason, opened, reachable }) {
     : 'The server cannot be reached. It may not be running.';
 }
 
-export function trouble({ code, text }) {
-  return `${CODES[code] ?? 'Playback failed'}${text ? ` (${text})` : ''}.`;
+export function trouble({ code }) {
+  return `${CODES[code] ?? 'Playback failed'}.`;
 }
 
 /* An `error` message of the server. */

@@ -6,6 +6,15 @@ from stream import Stream, free_port
 from viewer import Viewer, check, need_browser
 
 need_browser()
+
+# One append of bytes that are no MP4.
+DAMAGE = '''
+const { appendBuffer } = SourceBuffer.prototype;
+SourceBuffer.prototype.appendBuffer = function () {
+  SourceBuffer.prototype.appendBuffer = appendBuffer;
+  return appendBuffer.call(this, new Uint8Array(64).fill(7));
+};
+'''
 port = free_port()
 
 with Viewer(960, 700) as view:
@@ -43,6 +52,16 @@ with Viewer(960, 700) as view:
         view.open(stream.url + '?token=moonlight')
         view.wait_playing()
         check(True, 'the right token plays')
+
+        view.js(DAMAGE)
+        view.wait_until("/Began anew/.test(document.getElementById('notice')"
+                        ".textContent)", 40, 'the damage to be noticed')
+        view.wait_playing()
+        check(True, 'plays again after: ' + view.text('#notice'))
+        view.js(DAMAGE.replace('fill(7)', 'fill(0)'))
+        view.wait_until("!document.getElementById('alert').hidden", 15)
+        check(view.text('#link-text') == 'Cannot play',
+              'a second time it is said: ' + view.text('#alert-text'))
         view.cdp('Page.addScriptToEvaluateOnNewDocument', source=
                  'delete window.MediaSource; delete window.ManagedMediaSource')
         view.open(stream.url + '?token=moonlight', monitor=False)

@@ -17,8 +17,6 @@ with Stream(source=f'prompt="{NIGHT}" max-lead=2000000000 '
     view.wait_playing()
     check(view.text('#model-kind') == 'A procedural drawing, not a neural model',
           'a drawing is called a drawing')
-    check(view.text('#model-name') != '', 'the model is named: '
-          + view.text('#model-name'))
     view.wait_until(f"segments.playing?.prompt === '{NIGHT}'", 10)
     dark = view.picture()
 
