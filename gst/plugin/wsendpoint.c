@@ -90,6 +90,7 @@ ws_endpoint_dispose (WsEndpoint *endpoint)
 
   drop_source (&endpoint->wake);
   drop_source (&endpoint->tick);
+  drop_source (&endpoint->drain);
   for (i = 0; i < endpoint->clients->len; i++)
     ws_client_fail (g_ptr_array_index (endpoint->clients, i), "cut");
   endpoint->owner = NULL;
@@ -645,6 +646,8 @@ endpoint_drain_tick (gpointer user_data)
   g_mutex_lock (&endpoint->lock);
   again = endpoint->draining && !endpoint->drained;
   g_mutex_unlock (&endpoint->lock);
+  if (!again)
+    drop_source (&endpoint->drain);
   return again ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }
 
@@ -652,15 +655,13 @@ static gboolean
 endpoint_drain_start (gpointer user_data)
 {
   WsEndpoint *endpoint = user_data;
-  GSource *source;
 
-  if (endpoint_drain_tick (endpoint) == G_SOURCE_REMOVE)
+  if (endpoint->drain)
     return G_SOURCE_REMOVE;
-  source = g_timeout_source_new (DRAIN_TICK_MS);
-  g_source_set_callback (source, endpoint_drain_tick,
-      ws_endpoint_ref (endpoint), (GDestroyNotify)ws_endpoint_unref);
-  g_source_attach (source, endpoint->context);
-  g_source_unref (source);
+  endpoint->drain = g_timeout_source_new (DRAIN_TICK_MS);
+  g_source_set_callback (endpoint->drain, endpoint_drain_tick, endpoint, NULL);
+  g_source_attach (endpoint->drain, endpoint->context);
+  endpoint_drain_tick (endpoint);
   return G_SOURCE_REMOVE;
 }
 

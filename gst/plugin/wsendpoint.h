@@ -55,7 +55,7 @@ struct WsEndpoint {
   WsMedia *media; /* of the segment that is on its way */
   WsItem *error;  /* the stream has failed */
 
-  GSource *wake, *reap, *tick;
+  GSource *wake, *reap, *tick, *drain;
   guint64 dropped_clients, total_clients, bytes_in;
 
   /* shared with the sink's threads */

@@ -1,0 +1,695 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Tests of soupwebsocketsink against what it must refuse: tokens and origins,
+ * bodies, garbage, too much of everything, clashes and bad certificates; and
+ * of what it answers over HTTP.
+ */
+#include <gst/check/gstcheck.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sink-rig.h"
+#include "wsframe.h"
+#include "wshttp.h"
+
+static guint
+status_of (guint port, const gchar *target, const gchar *headers)
+{
+  TestWs *ws = test_ws_connect (port, target, headers, 0);
+  guint status = ws->status;
+
+  test_ws_free (ws);
+  return status;
+}
+
+static gboolean
+may_steer (guint port, const gchar *target, const gchar *headers)
+{
+  TestWs *ws = test_ws_connect (port, target, headers, 0);
+  gchar *text = test_ws_wait_text (ws, "dreamverse_hello");
+  gboolean control = strstr (text, "\"control\":true") != NULL;
+
+  g_free (text);
+  test_ws_free (ws);
+  return control;
+}
+
+/* ---- who may ---- */
+
+GST_START_TEST (tokens)
+{
+  SinkRig *rig =
+      sink_rig_new ("token", "watch", "control-token", "steer", NULL);
+  TestWs *ws;
+
+  fail_unless_equals_int (status_of (rig->port, "/ws", NULL), 401);
+  fail_unless_equals_int (status_of (rig->port, "/ws?token=wrong", NULL), 401);
+  fail_unless_equals_int (status_of (rig->port, "/ws?token=", NULL), 401);
+  fail_unless_equals_int (status_of (rig->port, "/ws?token=watch", NULL), 101);
+  fail_if (may_steer (rig->port, "/ws?token=watch", NULL));
+  fail_unless (may_steer (rig->port, "/ws?token=steer", NULL));
+  ws = test_ws_connect (rig->port, "/ws",
+      "Sec-WebSocket-Protocol: dreamverse.v1, tok.steer\r\n", 0);
+  fail_unless_equals_int (ws->status, 101);
+  fail_unless_equals_string (ws->protocol, "dreamverse.v1");
+  test_ws_free (ws);
+  fail_unless_equals_int (
+      status_of (rig->port, "/ws",
+          "Sec-WebSocket-Protocol: dreamverse.v1, tok.wrong\r\n"),
+      401);
+  sink_rig_free (rig);
+}
+GST_END_TEST;
+
+GST_START_TEST (tokens_are_compared_whole)
+{
+  fail_unless (ws_http_same_token ("secret", "secret"));
+  fail_if (ws_http_same_token ("secre", "secret"));
+  fail_if (ws_http_same_token ("secrets", "secret"));
+  fail_if (ws_http_same_token ("secretsecret", "secret"));
+  fail_if (ws_http_same_token ("", "secret"));
+  fail_if (ws_http_same_token (NULL, "secret"));
+}
+GST_END_TEST;
+
+/* Without tokens a local page may steer, a page of somebody else's not. */
+GST_START_TEST (control_by_default)
+{
+  SinkRig *rig = sink_rig_new (NULL);
+
+  fail_unless (may_steer (rig->port, "/ws", NULL));
+  fail_unless (
+      may_steer (rig->port, "/ws", "Origin: http://localhost:3000\r\n"));
+  fail_if (may_steer (rig->port, "/ws", "Origin: https://evil.example\r\n"));
+  fail_if (may_steer (rig->port, "/ws", "Origin: null\r\n"));
+  sink_rig_free (rig);
+  rig = sink_rig_new ("address", "0.0.0.0", NULL);
+  fail_if (may_steer (rig->port, "/ws", NULL));
+  sink_rig_free (rig);
+}
+GST_END_TEST;
+
+GST_START_TEST (origins)
+{
+  SinkRig *rig = sink_rig_new (
+      "allowed-origins", "https://a.example, https://b.example", NULL);
+
+  fail_unless_equals_int (status_of (rig->port, "/ws", NULL), 101);
+  fail_unless_equals_int (
+      status_of (rig->port, "/ws", "Origin: https://b.example\r\n"), 101);
+  fail_unless_equals_int (
+      status_of (rig->port, "/ws", "Origin: https://c.example\r\n"), 403);
+  sink_rig_free (rig);
+}
+GST_END_TEST;
+
+GST_START_TEST (steering_is_refused_without_control)
+{
+  SinkRig *rig = sink_rig_new ("control-token", "steer", NULL);
+  TestWs *ws = test_ws_connect (rig->port, "/ws", NULL, 0);
+  gchar *text;
+
+  test_ws_send_text (ws, "{\"type\":\"reset_to_seed_prompts\"}");
+  text = test_ws_wait_text (ws, "error");
+  fail_unless (strstr (text, "\"code\":\"forbidden\"") != NULL);
+  g_free (text);
+  /* The socket stays. */
+  test_ws_send (ws, WS_OP_PING, "x", 1);
+  {
+    TestWsFrame frame;
+    fail_unless (test_ws_receive (ws, &frame));
+    fail_unless_equals_int (frame.opcode, WS_OP_PONG);
+    test_ws_frame_clear (&frame);
+  }
+  test_ws_free (ws);
+  sink_rig_free (rig);
+}
+GST_END_TEST;
+
+/* ---- HTTP ---- */
+
+static void
+expect_answer (
+    guint port, const gchar *request, const gchar *status, const gchar *part)
+{
+  gchar *answer = test_ws_http (port, request);
+
+  fail_unless (answer != NULL);
+  fail_unless (strstr (answer, status) == answer, "%s", answer);
+  if (part)
+    fail_unless (strstr (answer, part) != NULL, "no %s in %s", part, answer);
+  g_free (answer);
+}
+
+#define GET(path)                                                              \
+  "GET " path " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+GST_START_TEST (http_answers)
+{
+  SinkRig *rig = sink_rig_new ("token", "watch", NULL);
+  gchar *answer;
+
+  expect_answer (
+      rig->port, GET ("/healthz"), "HTTP/1.1 200", "\"status\":\"ok\"");
+  expect_answer (rig->port, GET ("/ws"), "HTTP/1.1 400", NULL);
+  expect_answer (rig->port, GET ("/nothing"), "HTTP/1.1 404", NULL);
+  expect_answer (rig->port, GET ("/stats"), "HTTP/1.1 401", NULL);
+  answer = test_ws_http (rig->port, GET ("/stats?token=watch"));
+  {
+    JsonNode *node = json_from_string (strstr (answer, "\r\n\r\n") + 4, NULL);
+    fail_unless (node != NULL);
+    json_node_unref (node);
+  }
+  fail_unless (strstr (answer, "\"path\":\"/ws\"") != NULL);
+  g_free (answer);
+  expect_answer (rig->port,
+      "POST /ws HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
+      "Connection: close\r\n\r\nabc",
+      "HTTP/1.1 405", "Allow: GET, HEAD");
+  expect_answer (rig->port,
+      "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
+      "Connection: close\r\n\r\nabc",
+      "HTTP/1.1 413", NULL);
+  sink_rig_free (rig);
+}
+GST_END_TEST;
+
+#ifdef HAVE_VIEWER
+GST_START_TEST (the_viewer_is_served_when_wanted)
+{
+  SinkRig *rig = sink_rig_new (NULL);
+
+  expect_answer (rig->port, GET ("/"), "HTTP/1.1 200", "text/html");
+  expect_answer (
+      rig->port, GET ("/viewer.js"), "HTTP/1.1 200", "text/javascript");
+  sink_rig_free (rig);
+  rig = sink_rig_new ("serve-viewer", "false", NULL);
+  expect_answer (rig->port, GET ("/"), "HTTP/1.1 404", NULL);
+  sink_rig_free (rig);
+}
+GST_END_TEST;
+#endif
+
+/* ---- bad input ---- */
+
+static guint
+closes_with (SinkRig *rig, void (*misbehave) (TestWs *ws))
+{
+  TestWs *ws = test_ws_connect (rig->port, "/ws", NULL, 0);
+  guint code;
+
+  fail_unless_equals_int (ws->status, 101);
+  misbehave (ws);
+  code = test_ws_wait_close (ws);
+  test_ws_free (ws);
+  return code;
+}
+
+static void
+send_garbage (TestWs *ws)
+{
+  guint8 garbage[4096];
+  guint i;
+
+  for (i = 0; i < sizeof garbage; i++)
+    garbage[i] = (guint8)(i * 37 + 0x70);
+  test_ws_send_raw (ws, garbage, sizeof garbage);
+}
+
+/* The header says 100 MB; a little of it follows. */
+static void
+send_hundred_megabytes (TestWs *ws)
+{
+  static const guint8 head[] = {
+      0x82, 0xff, 0, 0, 0, 0, 0x06, 0x40, 0, 0, 1, 2, 3, 4};
+  gchar *data = g_malloc0 (100000);
+
+  test_ws_send_raw (ws, head, sizeof head);
+  test_ws_send_raw (ws, data, 100000);
+  g_free (data);
+}
+
+static void
+send_fragments_without_end (TestWs *ws)
+{
+  static const guint8 first[] = {0x01, 0x80, 1, 2, 3, 4};
+  guint8 more[1008] = {0x00, 0xfe, 0x03, 0xe8, 0, 0, 0, 0};
+  guint i;
+
+  test_ws_send_raw (ws, first, sizeof first);
+  for (i = 0; i < 40; i++)
+    if (!test_ws_send_raw (ws, more, sizeof more))
+      break;
+}
+
+static void
+send_bad_utf8 (TestWs *ws)
+{
+  test_ws_send (ws, WS_OP_TEXT, "\xff\xfe", 2);
+}
+
+static void
+send_binary (TestWs *ws)
+{
+  test_ws_send (ws, WS_OP_BINARY, "x", 1);
+}
+
+static void
+send_nonsense (TestWs *ws)
+{
+  guint i;
+
+  for (i = 0; i < 20; i++)
+    if (!test_ws_send_text (ws, "this is not JSON"))
+      break;
+}
+
+static void
+send_leave (TestWs *ws)
+{
+  test_ws_send_text (ws, "{\"type\":\"leave\"}");
+}
+
+GST_START_TEST (bad_messages)
+{
+  TestStream *stream = test_stream_new (24, 64, FALSE);
+  SinkRig *rig = sink_rig_new (NULL);
+  TestWs *other = test_ws_connect (rig->port, "/ws", NULL, 0);
+
+  fail_unless_equals_int (closes_with (rig, send_garbage), WS_CLOSE_PROTOCOL);
+  fail_unless_equals_int (
+      closes_with (rig, send_hundred_megabytes), WS_CLOSE_TOO_BIG);
+  fail_unless_equals_int (
+      closes_with (rig, send_fragments_without_end), WS_CLOSE_TOO_BIG);
+  fail_unless_equals_int (closes_with (rig, send_bad_utf8), WS_CLOSE_BAD_DATA);
+  fail_unless_equals_int (closes_with (rig, send_binary), WS_CLOSE_UNSUPPORTED);
+  fail_unless_equals_int (
+      closes_with (rig, send_nonsense), WS_CLOSE_UNSUPPORTED);
+  fail_unless_equals_int (closes_with (rig, send_leave), WS_CLOSE_NORMAL);
+  /* The other viewer noticed nothing. */
+  sink_rig_push (rig, stream->init);
+  {
+    gchar *text = test_ws_wait_text (other, "media_init");
+    fail_unless (text != NULL);
+    g_free (text);
+  }
+  test_ws_free (other);
+  sink_rig_free (rig);
+  test_stream_free (stream);
+}
+GST_END_TEST;
+
+/* Pings whose answers are not read do not add up for ever. */
+GST_START_TEST (unread_pongs)
+{
+  SinkRig *rig = sink_rig_new (NULL);
+  TestWs *ws = test_ws_connect (rig->port, "/ws", NULL, 4096);
+  gchar payload[125] = {0};
+  GByteArray *many = g_byte_array_new ();
+  guint i;
+
+  for (i = 0; i < 1000; i++) {
+    static const guint8 head[] = {0x89, 0xfd, 0, 0, 0, 0};
+    g_byte_array_append (many, head, sizeof head);
+    g_byte_array_append (many, (const guint8 *)payload, sizeof payload);
+  }
+  for (i = 0; i < 400; i++)
+    if (!test_ws_send_raw (ws, many->data, many->len))
+      break;
+  fail_unless (sink_rig_wait_clients (rig, 0));
+  g_byte_array_unref (many);
+  test_ws_free (ws);
+  sink_rig_free (rig);
+}
+GST_END_TEST;
+
+/* A request that never ends is cut; in between others are served. */
+GST_START_TEST (half_open_handshake_is_cut)
+{
+  SinkRig *rig = sink_rig_new (NULL);
+  int silent = test_ws_socket (rig->port, 0);
+  int half = test_ws_socket (rig->port, 0);
+  gint64 start = g_get_monotonic_time ();
+  gchar byte;
+
+  fail_unless (send (half, "GET /ws HTTP/1.1\r\n", 18, 0) == 18);
+  fail_unless_equals_int (status_of (rig->port, "/ws", NULL), 101);
+  fail_unless_equals_int ((int)recv (silent, &byte, 1, 0), 0);
+  while (recv (half, &byte, 1, 0) > 0)
+    ;
+  fail_unless (g_get_monotonic_time () - start < 20 * G_USEC_PER_SEC);
+  close (silent);
+  close (half);
+  sink_rig_free (rig);
+}
+GST_END_TEST;
+
+GST_START_TEST (too_many_viewers_are_refused)
+{
+  SinkRig *rig = sink_rig_new ("max-clients", "3", NULL);
+  TestWs *ws[3];
+  guint i;
+
+  for (i = 0; i < 3; i++) {
+    ws[i] = test_ws_connect (rig->port, "/ws", NULL, 0);
+    fail_unless_equals_int (ws[i]->status, 101);
+  }
+  fail_unless_equals_int (status_of (rig->port, "/ws", NULL), 503);
+  test_ws_free (ws[0]);
+  fail_unless (sink_rig_wait_clients (rig, 2));
+  fail_unless_equals_int (status_of (rig->port, "/ws", NULL), 101);
+  test_ws_free (ws[1]);
+  test_ws_free (ws[2]);
+  sink_rig_free (rig);
+}
+GST_END_TEST;
+
+/* As many as descriptors allow at once: each is answered or refused, and
+ * afterwards the port serves on. */
+GST_START_TEST (a_flood_of_connections)
+{
+  SinkRig *rig = sink_rig_new ("max-clients", "50", NULL);
+  GArray *sockets = g_array_new (FALSE, FALSE, sizeof (int));
+  guint i;
+
+  for (i = 0; i < 2000; i++) {
+    int fd = test_ws_socket (rig->port, 0);
+    if (fd < 0)
+      break;
+    g_array_append_val (sockets, fd);
+  }
+  fail_unless (sockets->len > 300);
+  for (i = 0; i < sockets->len; i++)
+    close (g_array_index (sockets, int, i));
+  for (i = 0; i < 400 && status_of (rig->port, "/ws", NULL) != 101; i++)
+    g_usleep (50000);
+  fail_unless (i < 400, "the port serves no more");
+  g_array_unref (sockets);
+  sink_rig_free (rig);
+}
+GST_END_TEST;
+
+static guint
+count_in (const gchar *folder)
+{
+  GDir *dir = g_dir_open (folder, 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (dir))
+    n++;
+  g_dir_close (dir);
+  return n;
+}
+
+GST_START_TEST (nothing_is_left_behind)
+{
+  guint descriptors = 0, threads = 0, i;
+
+  for (i = 0; i < 4; i++) {
+    SinkRig *rig = sink_rig_new (NULL);
+    TestWs *ws = test_ws_connect (rig->port, "/ws", NULL, 0);
+    TestWs *gone = test_ws_connect (rig->port, "/ws", NULL, 0);
+
+    fail_unless (sink_rig_wait_clients (rig, 2));
+    test_ws_free (gone);
+    sink_rig_free (rig);
+    test_ws_free (ws);
+    if (i == 1) {
+      descriptors = count_in ("/proc/self/fd");
+      threads = count_in ("/proc/self/task");
+    }
+  }
+  fail_unless (count_in ("/proc/self/fd") <= descriptors);
+  fail_unless (count_in ("/proc/self/task") <= threads);
+}
+GST_END_TEST;
+
+/* ---- ports, paths, certificates ---- */
+
+/* Sets one up; the message of the error it posts, NULL if it came up. */
+static gchar *
+fails_with (const gchar *launch)
+{
+  GstElement *pipeline = gst_parse_launch (launch, NULL);
+  GstBus *bus = gst_element_get_bus (pipeline);
+  gchar *text = NULL;
+
+  if (gst_element_set_state (pipeline, GST_STATE_READY) ==
+      GST_STATE_CHANGE_FAILURE) {
+    GstMessage *message =
+        gst_bus_timed_pop_filtered (bus, 10 * GST_SECOND, GST_MESSAGE_ERROR);
+    GError *error;
+
+    fail_unless (message != NULL);
+    gst_message_parse_error (message, &error, NULL);
+    text = g_strdup (error->message);
+    g_error_free (error);
+    gst_message_unref (message);
+    message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
+    fail_unless (message == NULL, "more than one error");
+  }
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (bus);
+  gst_object_unref (pipeline);
+  return text;
+}
+
+static void
+expect_failure (const gchar *part, const gchar *format, ...)
+{
+  va_list arguments;
+  gchar *launch, *text;
+
+  va_start (arguments, format);
+  launch = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  text = fails_with (launch);
+  fail_unless (text != NULL, "%s came up", launch);
+  fail_unless (strstr (text, part) != NULL, "no %s in %s", part, text);
+  g_free (text);
+  g_free (launch);
+}
+
+#define SINK "fakesrc num-buffers=0 ! soupwebsocketsink "
+
+GST_START_TEST (port_in_use)
+{
+  int fd = socket (AF_INET, SOCK_STREAM, 0);
+  GSocketAddress *address;
+  GSocket *socket = g_socket_new_from_fd (fd, NULL);
+  GSocketAddress *any = g_inet_socket_address_new_from_string ("127.0.0.1", 0);
+  guint port;
+
+  g_socket_bind (socket, any, FALSE, NULL);
+  g_socket_listen (socket, NULL);
+  address = g_socket_get_local_address (socket, NULL);
+  port = g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address));
+  expect_failure ("Use another port", SINK "port=%u", port);
+  g_object_unref (any);
+  g_object_unref (address);
+  g_object_unref (socket);
+}
+GST_END_TEST;
+
+GST_START_TEST (two_sinks_on_one_port)
+{
+  SinkRig *rig = sink_rig_new (NULL), *other;
+  gchar *port = g_strdup_printf ("%u", rig->port);
+  TestWs *one, *two;
+  gchar *text;
+
+  expect_failure ("path", SINK "port=%u", rig->port);
+  expect_failure ("TLS", SINK "port=%u path=/b tls-certificate=/x", rig->port);
+  other = sink_rig_new ("port", port, "path", "/second", NULL);
+  fail_unless_equals_int (other->port, rig->port);
+  one = test_ws_connect (rig->port, "/ws", NULL, 0);
+  two = test_ws_connect (rig->port, "/second", NULL, 0);
+  g_signal_emit_by_name (other->sink, "post-error", "told", "A sentence.");
+  text = test_ws_wait_text (two, "error");
+  fail_unless (strstr (text, "A sentence.") != NULL);
+  g_free (text);
+  fail_unless_equals_int (test_ws_wait_close (two), 1000);
+  /* The other path lives on, also without the sink that is gone. */
+  sink_rig_free (other);
+  fail_unless_equals_int (status_of (rig->port, "/ws", NULL), 101);
+  fail_unless_equals_int (status_of (rig->port, "/second", NULL), 404);
+  test_ws_free (one);
+  test_ws_free (two);
+  sink_rig_free (rig);
+  g_free (port);
+}
+GST_END_TEST;
+
+GST_START_TEST (bad_certificates)
+{
+  gchar *name = g_build_filename (g_get_tmp_dir (), "bad-XXXXXX", NULL);
+  int fd = g_mkstemp (name);
+
+  fail_unless (write (fd, "no certificate", 14) == 14);
+  close (fd);
+  expect_failure (name, SINK "port=0 tls-certificate=%s", name);
+  expect_failure ("/nowhere.pem", SINK "port=0 tls-certificate=/nowhere.pem");
+  expect_failure ("tls-certificate", SINK "port=0 tls-key=/nowhere.pem");
+  g_unlink (name);
+  g_free (name);
+}
+GST_END_TEST;
+
+static gboolean
+accept_any (GTlsConnection *connection, GTlsCertificate *certificate,
+    GTlsCertificateFlags flags, gpointer user_data)
+{
+  return TRUE;
+}
+
+/* A client of libsoup's, over TLS, gets the media byte for byte. */
+static void
+connected (GObject *session, GAsyncResult *result, gpointer user_data)
+{
+  SoupWebsocketConnection **connection = user_data;
+  GError *error = NULL;
+
+  *connection = soup_session_websocket_connect_finish (
+      SOUP_SESSION (session), result, &error);
+  fail_unless (*connection != NULL, "%s", error ? error->message : "");
+}
+
+static void
+count_bytes (SoupWebsocketConnection *connection, gint type, GBytes *message,
+    gsize *bytes)
+{
+  if (type == SOUP_WEBSOCKET_DATA_BINARY)
+    *bytes += g_bytes_get_size (message);
+}
+
+GST_START_TEST (tls)
+{
+  TestStream *stream;
+  SoupWebsocketConnection *connection = NULL;
+  SoupSession *session;
+  SoupMessage *message;
+  SinkRig *rig;
+  gchar *folder, *certificate, *key, *command, *uri;
+  gsize bytes = 0, sent;
+  guint i;
+
+  if (!g_tls_backend_supports_tls (g_tls_backend_get_default ()) ||
+      !g_find_program_in_path ("openssl"))
+    return;
+  folder = g_dir_make_tmp ("tls-XXXXXX", NULL);
+  certificate = g_build_filename (folder, "cert.pem", NULL);
+  key = g_build_filename (folder, "key.pem", NULL);
+  command = g_strdup_printf (
+      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+      "-days 2 -subj /CN=localhost -keyout %s -out %s",
+      key, certificate);
+  fail_unless (g_spawn_command_line_sync (command, NULL, NULL, NULL, NULL));
+  stream = test_stream_new (48, 320, FALSE);
+  rig = sink_rig_new ("tls-certificate", certificate, "tls-key", key, NULL);
+  uri = g_strdup_printf ("wss://127.0.0.1:%u/ws", rig->port);
+  session = soup_session_new ();
+  message = soup_message_new ("GET", uri);
+  g_signal_connect (
+      message, "accept-certificate", G_CALLBACK (accept_any), NULL);
+  soup_session_websocket_connect_async (session, message, NULL, NULL,
+      G_PRIORITY_DEFAULT, NULL, connected, &connection);
+  while (!connection)
+    g_main_context_iteration (NULL, TRUE);
+  soup_websocket_connection_set_max_incoming_payload_size (connection, 0);
+  g_signal_connect (connection, "message", G_CALLBACK (count_bytes), &bytes);
+  fail_unless (sink_rig_wait_clients (rig, 1));
+  sink_rig_push (rig, stream->init);
+  sent = g_bytes_get_size (stream->init);
+  for (i = 0; i < 100; i++) {
+    sink_rig_push_stream (rig, stream, i, i + 1);
+    sent += g_bytes_get_size (test_stream_fragment (stream, i));
+  }
+  while (bytes < sent)
+    g_main_context_iteration (NULL, TRUE);
+  fail_unless_equals_uint64 (bytes, sent);
+  g_object_unref (connection);
+  g_object_unref (message);
+  g_object_unref (session);
+  sink_rig_free (rig);
+  test_stream_free (stream);
+  g_unlink (certificate);
+  g_unlink (key);
+  g_rmdir (folder);
+  g_free (uri);
+  g_free (command);
+  g_free (key);
+  g_free (certificate);
+  g_free (folder);
+}
+GST_END_TEST;
+
+/* ---- the application's own connections ---- */
+
+GST_START_TEST (added_connection)
+{
+  TestStream *stream = test_stream_new (24, 64, FALSE);
+  SinkRig *rig = sink_rig_new (NULL);
+  GSocket *socket;
+  GSocketConnection *connection;
+  guint64 id = 0;
+  TestWs *ws;
+  gchar *text;
+  int ends[2];
+
+  fail_unless (socketpair (AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  socket = g_socket_new_from_fd (ends[0], NULL);
+  connection = g_socket_connection_factory_create_connection (socket);
+  g_signal_emit_by_name (rig->sink, "add-connection", connection, &id);
+  fail_unless (id != 0);
+  ws = test_ws_new (ends[1]);
+  text = test_ws_wait_text (ws, "dreamverse_hello");
+  fail_unless (strstr (text, "\"control\":true") != NULL);
+  g_free (text);
+  sink_rig_push (rig, stream->init);
+  text = test_ws_wait_text (ws, "media_init");
+  fail_unless (text != NULL);
+  g_free (text);
+  g_object_unref (connection);
+  g_object_unref (socket);
+  test_ws_free (ws);
+  fail_unless (sink_rig_wait_clients (rig, 0));
+  sink_rig_free (rig);
+  test_stream_free (stream);
+}
+GST_END_TEST;
+
+static Suite *
+soupwebsocketsink_guard_suite (void)
+{
+  Suite *suite = suite_create ("soupwebsocketsink-guard");
+  TCase *tests = tcase_create ("guard");
+
+  suite_add_tcase (suite, tests);
+  tcase_add_test (tests, tokens);
+  tcase_add_test (tests, tokens_are_compared_whole);
+  tcase_add_test (tests, control_by_default);
+  tcase_add_test (tests, origins);
+  tcase_add_test (tests, steering_is_refused_without_control);
+  tcase_add_test (tests, http_answers);
+#ifdef HAVE_VIEWER
+  tcase_add_test (tests, the_viewer_is_served_when_wanted);
+#endif
+  tcase_add_test (tests, bad_messages);
+  tcase_add_test (tests, unread_pongs);
+  tcase_add_test (tests, half_open_handshake_is_cut);
+  tcase_add_test (tests, too_many_viewers_are_refused);
+  tcase_add_test (tests, a_flood_of_connections);
+  tcase_add_test (tests, nothing_is_left_behind);
+  tcase_add_test (tests, port_in_use);
+  tcase_add_test (tests, two_sinks_on_one_port);
+  tcase_add_test (tests, bad_certificates);
+  tcase_add_test (tests, tls);
+  tcase_add_test (tests, added_connection);
+  return suite;
+}
+
+GST_CHECK_MAIN (soupwebsocketsink_guard);
