@@ -52,8 +52,9 @@ struct WsEndpoint {
   guint64 stream_start_seq;
   WsItem *segment_start; /* of the segment that is generated */
   WsItem *paused;
-  WsMedia *media; /* of the segment that is on its way */
-  WsItem *error;  /* the stream has failed */
+  WsMedia *media;     /* of the segment that is on its way */
+  WsItem *error;      /* the stream has failed */
+  gboolean completed; /* the latest stream was told to be complete */
 
   GSource *wake, *reap, *tick, *drain;
   guint64 dropped_clients, total_clients, bytes_in;

@@ -313,8 +313,12 @@ say_good_bye (gpointer data)
   RouteCall *call = data;
 
   g_ptr_array_remove (call->hub->routes, call->route);
-  ws_endpoint_close (call->route->endpoint, WS_CLOSE_GOING_AWAY, "shutdown",
-      "the stream was taken down", 10 * G_USEC_PER_SEC);
+  if (call->route->endpoint->completed)
+    ws_endpoint_close (call->route->endpoint, WS_CLOSE_NORMAL, "shutdown",
+        "the stream has ended", 10 * G_USEC_PER_SEC);
+  else
+    ws_endpoint_close (call->route->endpoint, WS_CLOSE_GOING_AWAY, "shutdown",
+        "the stream was taken down", 10 * G_USEC_PER_SEC);
 }
 
 static void

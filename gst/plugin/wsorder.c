@@ -124,6 +124,7 @@ begin_stream (WsOrder *order, guint epoch)
   order->epoch = epoch;
   order->started = TRUE;
   order->completed = FALSE;
+  order->endpoint->completed = FALSE;
   order->segments_done = 0;
   order->announced = FALSE;
   g_clear_pointer (&order->aborting, g_free);
@@ -154,6 +155,7 @@ complete_stream (WsOrder *order)
   if (!order->started || order->completed)
     return;
   order->completed = TRUE;
+  order->endpoint->completed = TRUE;
   builder = ws_json_begin (WIRE_STREAM_COMPLETE);
   ws_json_int (builder, "epoch", order->epoch);
   ws_json_int (builder, "segments", order->segments_done);
