@@ -114,16 +114,14 @@ ws_endpoint_close (WsEndpoint *endpoint, guint16 code, const gchar *reason,
 
 /* ---- coming and going ---- */
 
-gboolean
-ws_endpoint_full (const WsEndpoint *endpoint)
+guint
+ws_endpoint_alive (const WsEndpoint *endpoint)
 {
   guint i, alive = 0;
 
-  if (!endpoint->limits.max_clients)
-    return FALSE;
   for (i = 0; i < endpoint->clients->len; i++)
     alive += !((WsClient *)g_ptr_array_index (endpoint->clients, i))->dead;
-  return alive >= endpoint->limits.max_clients;
+  return alive;
 }
 
 WsClient *

@@ -76,7 +76,8 @@ void ws_endpoint_close (WsEndpoint *endpoint, guint16 code, const gchar *reason,
 /* No client, no timer: nothing refers to it any more. */
 void ws_endpoint_dispose (WsEndpoint *endpoint);
 
-gboolean ws_endpoint_full (const WsEndpoint *endpoint);
+/* Viewers that are there. */
+guint ws_endpoint_alive (const WsEndpoint *endpoint);
 /* Takes over the stream; 0 if it cannot be served. */
 guint64 ws_endpoint_add (WsEndpoint *endpoint, GIOStream *stream,
     const gchar *remote, gboolean control);

@@ -377,9 +377,8 @@ answer_websocket (
     return;
   }
   if (route->endpoint->limits.max_clients &&
-      (ws_endpoint_full (route->endpoint) ||
-          route->upgrading + route->endpoint->clients->len >=
-              route->endpoint->limits.max_clients)) {
+      route->upgrading + ws_endpoint_alive (route->endpoint) >=
+          route->endpoint->limits.max_clients) {
     answer_refusal (
         message, SOUP_STATUS_SERVICE_UNAVAILABLE, "too many viewers\n");
     return;
