@@ -258,7 +258,8 @@ settle (GstDreamverseSrc *src, GstDreamverseSrcLane *lane,
     if (!gst_audio_info_from_caps (&audio, caps))
       return negotiation_failed (src, lane, caps, NULL);
     g_mutex_lock (&src->lock);
-    run->audio_info = audio;
+    if (!run->ready[which])
+      run->audio_info = audio;
     goto ready;
   }
   if (!gst_video_info_from_caps (&video, caps))
@@ -275,6 +276,9 @@ settle (GstDreamverseSrc *src, GstDreamverseSrcLane *lane,
     return FALSE;
   }
   g_mutex_lock (&src->lock);
+  /* Agreed once: from then on the generation thread reads it. */
+  if (run->ready[which])
+    goto ready;
   run->video_info = video;
   run->width = GST_VIDEO_INFO_WIDTH (&video);
   run->height = GST_VIDEO_INFO_HEIGHT (&video);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What the files of dreamversesrc share: gstdreamversesrc.c (properties,
- * signals, states), gstdreamversesrcpads.c (pad tasks), gstdreamversesrccaps.c
- * (negotiation), gstdreamversesrcworker.c (generation),
- * gstdreamversesrcpacing.c (clock).
+ * What the files of dreamversesrc share: gstdreamversesrc.c (runs, states,
+ * events), gstdreamversesrcproperties.c, gstdreamversesrccontrol.c (commands,
+ * signals), gstdreamversesrcpads.c (pad tasks), gstdreamversesrccaps.c
+ * (negotiation), gstdreamversesrcpacing.c (clock), gstdreamversesrcworker.c
+ * (generation) and gstdreamversesrcstep.c (one segment).
  *
  * Threads: src->lock guards everything here that is not said to be constant
  * or atomic; src->cond is broadcast when anything changes that somebody may
@@ -130,6 +131,17 @@ void gst_dreamverse_src_wake (GstDreamverseSrc *src);
 gboolean gst_dreamverse_src_fail (GstDreamverseSrc *src, GstDreamverseRun *run);
 /* A structure as element message. Takes it. */
 void gst_dreamverse_src_post (GstDreamverseSrc *src, GstStructure *structure);
+/* ---- gstdreamversesrcproperties.c ---- */
+
+void gst_dreamverse_src_init_settings (GstDreamverseSrc *src);
+void gst_dreamverse_src_install_properties (GObjectClass *klass);
+
+/* ---- gstdreamversesrccontrol.c ---- */
+
+void gst_dreamverse_src_install_signals (GstDreamverseSrcClass *klass);
+/* Says that generation is paused or not; @id of the command, or "". */
+void gst_dreamverse_src_post_paused (
+    GstDreamverseSrc *src, const gchar *id, gboolean paused);
 /* A command from anywhere; TRUE if it was taken (a repeat is). */
 gboolean gst_dreamverse_src_control (
     GstDreamverseSrc *src, const GstStructure *structure);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What the two files of the generation thread share: gstdreamversesrcworker.c
+ * (opening, waiting, the end) and gstdreamversesrcstep.c (one segment).
+ *
+ * Threads: the generation thread's alone.
+ */
+#ifndef GST_DREAMVERSE_SRC_WORKER_H
+#define GST_DREAMVERSE_SRC_WORKER_H
+
+#include "gstdreamverseimage.h"
+#include "gstdreamversesrcprivate.h"
+
+G_BEGIN_DECLS
+
+typedef struct {
+  GstDreamverseSrc *src;
+  GstDreamverseRun *run;
+  DvSession *session;
+  GstDreamverseImage *image;
+
+  guint epoch, index; /* of the segment being made */
+  guint completed;    /* in this epoch */
+  guint64 sequence;
+  guint64 frames;       /* of the whole stream */
+  guint64 epoch_sample; /* first sample of the epoch */
+  gboolean was_paused;
+
+  /* the running step */
+  GstDreamverseAttempt attempt;
+  DvSegmentPlan plan;
+  GstBufferPool *pool;
+  GstVideoFrame mapped;
+  gboolean is_mapped;
+  guint committed; /* frames */
+  gboolean announced;
+  gfloat *samples;  /* plan.samples of them */
+  guint64 staged;   /* samples the generator gave */
+  guint64 released; /* samples put into the queue */
+  gdouble fraction;
+} GstDreamverseWorker;
+
+void gst_dreamverse_worker_start_progress (
+    GstDreamverseWorker *w, const gchar *code, const gchar *text);
+/* Makes one segment, with its prompt chosen. FALSE: it failed for good. */
+gboolean gst_dreamverse_worker_step (GstDreamverseWorker *w);
+/* Takes @object into the queue unless the run is over. Lock held. */
+void gst_dreamverse_worker_enqueue (
+    GstDreamverseWorker *w, GstDreamverseLane lane, gpointer object);
+/* @count samples from @samples, or silence, as the buffer that begins at
+ * sample @first of the stream. */
+GstBuffer *gst_dreamverse_worker_audio_buffer (
+    GstDreamverseWorker *w, const gfloat *samples, guint64 first, gsize count);
+
+G_END_DECLS
+
+#endif
