@@ -75,22 +75,28 @@ export class Prompts extends EventTarget {
     this.showHistory();
   }
 
+  /* What was sent, newest first, filled up with ideas. */
   showHistory() {
-    this.history.classList.toggle('ideas', !this.list.length);
-    this.history.replaceChildren(...(this.list.length ? this.list : IDEAS)
-      .map((prompt) => {
-        const item = document.createElement('li');
-        const button = document.createElement('button');
-        button.type = 'button';
-        button.textContent = prompt;
-        button.title = 'Use this prompt again';
-        button.addEventListener('click', () => {
-          this.box.value = prompt;
-          this.box.focus();
-        });
-        item.append(button);
-        return item;
-      }));
+    const ideas = IDEAS.filter((idea) => !this.list.includes(idea))
+      .slice(0, Math.max(0, IDEAS.length - this.list.length));
+    this.history.replaceChildren(
+      ...this.list.map((prompt) => this.entry(prompt, '')),
+      ...ideas.map((idea) => this.entry(idea, 'idea')));
+  }
+
+  entry(prompt, kind) {
+    const item = document.createElement('li');
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = kind;
+    button.textContent = prompt;
+    button.title = kind ? 'An idea: click to use it' : 'Use this prompt again';
+    button.addEventListener('click', () => {
+      this.box.value = prompt;
+      this.box.focus();
+    });
+    item.append(button);
+    return item;
   }
 
   say(text, bad = false) {
