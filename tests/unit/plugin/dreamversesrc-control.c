@@ -316,6 +316,63 @@ GST_START_TEST (test_resets_leave_no_gap)
 }
 GST_END_TEST
 
+/* In the middle of a segment's frames: those that are there are sent, and both
+ * pads hear where the segment ends now. */
+GST_START_TEST (test_reset_tells_the_new_end)
+{
+  Fixture f;
+  GstMessage *message;
+  GstDreamverseSegment segment, told;
+  GstHarness *pads[2];
+  GPtrArray *pulled;
+  guint i, frames = 0;
+
+  fixture_init (&f, source_new ("segments", 1, "prompt", "p", "width", 640,
+                        "height", 352, "frames-per-segment", 2000, NULL));
+  pads[0] = f.video;
+  pads[1] = f.audio;
+  fixture_play (&f);
+  gst_buffer_unref (gst_harness_pull (f.video));
+  g_object_set (f.src, "paused", TRUE, NULL);
+  g_signal_emit_by_name (f.src, "reset");
+  message = wait_message (f.bus, GST_DREAMVERSE_MESSAGE_STEP_ABORTED);
+  fail_unless (gst_dreamverse_parse_segment (
+      gst_message_get_structure (message), &segment));
+  fail_unless (gst_structure_get_uint (
+      gst_message_get_structure (message), "frames", &frames));
+  fail_unless (frames > 0 && frames < 2000);
+  fail_unless_equals_uint64 (
+      segment.end, gst_util_uint64_scale (frames, GST_SECOND, 24));
+  gst_element_send_event (f.src, gst_event_new_eos ());
+  for (i = 0; i < 2; i++) {
+    GstEvent *event;
+    guint heard = 0;
+
+    pulled = pull_all (pads[i]);
+    if (i == 0) {
+      fail_unless_equals_int (pulled->len + 1, frames);
+    } else
+      fail_unless_equals_uint64 (
+          GST_BUFFER_OFFSET (g_ptr_array_index (pulled, pulled->len - 1)),
+          samples_of (frames));
+    g_ptr_array_unref (pulled);
+    while ((event = gst_harness_try_pull_event (pads[i]))) {
+      if (gst_event_has_name (event, GST_DREAMVERSE_EVENT_SEGMENT_ABORTED)) {
+        fail_unless (gst_dreamverse_parse_segment (
+            gst_event_get_structure (event), &told));
+        fail_unless_equals_string (told.stream_id, segment.stream_id);
+        fail_unless_equals_uint64 (told.end, segment.end);
+        heard++;
+      }
+      gst_event_unref (event);
+    }
+    fail_unless_equals_int (heard, 1);
+  }
+  gst_message_unref (message);
+  fixture_clear (&f);
+}
+GST_END_TEST
+
 static Suite *
 dreamversesrc_control_suite (void)
 {
@@ -333,6 +390,7 @@ dreamversesrc_control_suite (void)
   tcase_add_test (tc, test_pause_holds_and_resume_goes_on);
   tcase_add_test (tc, test_reset_gives_up_the_running_step);
   tcase_add_test (tc, test_resets_leave_no_gap);
+  tcase_add_test (tc, test_reset_tells_the_new_end);
   return s;
 }
 
