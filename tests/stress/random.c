@@ -321,8 +321,9 @@ main (int argc, char **argv)
   steps = argc > 1 ? (guint)atoi (argv[1]) : 1000;
   seed = argc > 2 ? (guint32)atoi (argv[2]) : 1;
 
-  /* The first pipeline starts pools and threads that the process keeps. */
-  run (20, seed + 1000);
+  /* The first pipeline and the first viewer start pools and threads that the
+   * process keeps. */
+  run (150, 1000);
   g_usleep (200000);
   files = count_entries ("/proc/self/fd");
   threads = count_entries ("/proc/self/task");
