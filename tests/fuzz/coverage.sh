@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Usage: coverage.sh FUZZER CORPUS SOURCE-ROOT FILE...
+# Usage: coverage.sh FUZZER CORPUS FILE...
 # Prints which share of the lines of each file the kept corpus reaches, and
 # fails below FUZZ_COVERAGE (90) percent.
 set -eu
@@ -18,8 +18,8 @@ if [ -z "$profdata" ] || [ -z "$cov" ]; then
   echo "llvm-profdata and llvm-cov are missing"
   exit 77
 fi
-fuzzer=$1 corpus=$2 root=$3
-shift 3
+fuzzer=$1 corpus=$2
+shift 2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 LLVM_PROFILE_FILE=$work/raw "$fuzzer" -runs=0 "$corpus" >"$work/log" 2>&1 || {
@@ -27,18 +27,20 @@ LLVM_PROFILE_FILE=$work/raw "$fuzzer" -runs=0 "$corpus" >"$work/log" 2>&1 || {
   exit 1
 }
 "$profdata" merge -o "$work/data" "$work/raw"
-status=0
-for file; do
-  "$cov" export -summary-only -instr-profile="$work/data" "$fuzzer" \
-    "$root/$file" >"$work/json"
-  python3 - "$work/json" "$file" "${FUZZ_COVERAGE:-90}" <<'PYTHON' || status=1
-import json, sys
+"$cov" export -summary-only -instr-profile="$work/data" "$fuzzer" >"$work/json"
+python3 - "$work/json" "${FUZZ_COVERAGE:-90}" "$@" <<'PYTHON'
+import json, os, sys
 
-lines = json.load(open(sys.argv[1]))["data"][0]["totals"]["lines"]
-print("%6.2f %% of %4d lines  %s" % (lines["percent"], lines["count"], sys.argv[2]))
-sys.exit(lines["count"] == 0 or lines["percent"] < float(sys.argv[3]))
+summary, least, wanted = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
+found = {
+    os.path.realpath(f["filename"]): f["summary"]["lines"]
+    for f in json.load(open(summary))["data"][0]["files"]
+}
+failed = False
+for name in wanted:
+    lines = [v for k, v in found.items() if k.endswith("/" + name)]
+    percent = lines[0]["percent"] if lines else 0.0
+    failed |= percent < least
+    print("%6.2f %% of %4d lines  %s" % (percent, lines[0]["count"] if lines else 0, name))
+sys.exit(failed)
 PYTHON
-  [ -z "${FUZZ_SHOW:-}" ] || "$cov" show -instr-profile="$work/data" "$fuzzer" \
-    "$root/$file" | grep -E '\| +0\|' || true
-done
-exit $status
