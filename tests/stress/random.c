@@ -168,17 +168,14 @@ steer (Stress *s)
   g_free (id);
 }
 
+/* As an application does it: at the source, which sends the segment again. */
 static void
 flush (Stress *s)
 {
-  GstElement *queue = gst_bin_get_by_name (
-      GST_BIN (s->pipeline), g_rand_boolean (s->rand) ? "vq" : "aq");
-  GstPad *pad = gst_element_get_static_pad (queue, "sink");
-
-  gst_pad_send_event (pad, gst_event_new_flush_start ());
-  gst_pad_send_event (pad, gst_event_new_flush_stop (FALSE));
-  gst_object_unref (pad);
-  gst_object_unref (queue);
+  gst_element_send_event (s->src, gst_event_new_flush_start ());
+  if (g_rand_boolean (s->rand))
+    g_usleep (1000);
+  gst_element_send_event (s->src, gst_event_new_flush_stop (FALSE));
 }
 
 /* Cuts the link between source and queue and makes it again. */
