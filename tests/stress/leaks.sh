@@ -13,7 +13,7 @@ if ! [ -s "$log" ]; then
   echo "the tracer said nothing: is it installed?"
   exit 77
 fi
-if grep -E 'object-alive|object-refings' "$log" | cut -c1-400 | head -n 40 | grep .; then
+if grep -E ' object-(alive|refings), type-name=' "$log" | grep -v 'format string' | cut -c1-400 | head -n 40 | grep .; then
   echo "these are still alive"
   exit 1
 fi
