@@ -46,9 +46,10 @@ export class Player extends EventTarget {
     video.addEventListener('waiting', () => this.tick());
     video.addEventListener('ended', () => this.ended());
     video.addEventListener('error', () => this.mediaError());
-    /* The browser itself (headphones unplugged, media keys) may pause. */
+    /* The browser itself (headphones unplugged, media keys) may pause. The
+     * event of a pause of ours may come after playback was resumed. */
     video.addEventListener('pause', () => {
-      if (this.state === 'playing' && !video.ended)
+      if (this.state === 'playing' && video.paused && !video.ended)
         this.pause();
     });
     setInterval(() => this.tick(), 200);
@@ -390,7 +391,8 @@ export class Player extends EventTarget {
   /* ---- ends ---- */
 
   ended() {
-    this.setState(this.finishing ? 'ended' : 'buffering');
+    if (this.video.ended)
+      this.setState(this.finishing ? 'ended' : 'buffering');
   }
 
   mediaError() {

@@ -60,6 +60,11 @@ with Stream(source=f'prompt="{NIGHT}" max-lead=2000000000 '
     view.wait_until("player.state === 'paused' && player.video.paused", 5)
     view.key(' ')
     view.wait_playing()
+    # The event of a pause comes late: it must not undo the play after it.
+    view.js('dreamverse.player.pause(); dreamverse.player.play();'
+            'return new Promise((done) => setTimeout(done, 500))')
+    check(not view.js('return dreamverse.player.hold'),
+          'play right after pause plays')
     muted = view.js('return dreamverse.player.video.muted')
     check(muted, 'starts without sound')
     view.click('#unmute')

@@ -90,10 +90,14 @@ class Viewer(Browser):
         return state
 
     def wait_playing(self, timeout=30):
-        self.wait('''const { player } = dreamverse;
-            return player.state === 'playing' && player.video.currentTime > 0
-              && player.played && player.video.readyState > 2;''',
-                  timeout, 'playback')
+        try:
+            self.wait('''const { player } = dreamverse;
+                return player.state === 'playing' && player.played
+                  && player.video.currentTime > 0
+                  && player.video.readyState > 2;''', timeout, 'playback')
+        except AssertionError:
+            print(self.state(), flush=True)
+            raise
 
     def wait_until(self, expression, timeout=30, what=None):
         """`expression` over the names player, segments, page, wire."""
