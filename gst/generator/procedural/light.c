@@ -91,7 +91,8 @@ light_of_scene (Light *light, const DvScene *scene, float sun_x, float horizon)
   light->sun = rgb_mix (light->sun, rgb8 (128, 152, 208), t * 0.6f);
   light->ambient = rgb_scale (light->ambient, 1 + 0.5f * t);
   light->horizon = rgb_scale (light->horizon, 1 + 0.3f * t);
-  light->middle = rgb_scale (light->middle, 1 + 0.35f * t);
+  light->middle = rgb_scale (light->middle, 1 + 0.6f * t);
+  light->zenith = rgb_scale (light->zenith, 1 + 0.9f * t);
 
   /* Neon lights the air above a city; an aurora the night. */
   t = scene->neon * (1 - day);
@@ -116,6 +117,14 @@ light_of_scene (Light *light, const DvScene *scene, float sun_x, float horizon)
   light->horizon = rgb_mix (light->horizon, rgb_scale (grey, 1.3f),
       (0.55f + 0.4f * gloom) * overcast);
   light->sun = rgb_scale (light->sun, 1 - 0.72f * overcast);
+  /* Clouds over a volcano are lit from below. */
+  t = scene->volcano * (1 - day);
+  light->horizon = rgb_mix (light->horizon, rgb8 (150, 44, 28), t * 0.6f);
+  light->middle = rgb_mix (light->middle, rgb8 (84, 30, 34), t * 0.6f);
+  /* In space there is no air to glow. */
+  t = dv_smooth (0.3f, 0.9f, scene->space);
+  light->horizon = rgb_mix (light->horizon, light->zenith, t);
+  light->middle = rgb_mix (light->middle, light->zenith, t);
   light->fog = scene->fog;
   light->haze = rgb_mix (light->horizon, light->middle, 0.3f);
   /* Fog is lit from everywhere: paler and greyer than the sky behind it. */

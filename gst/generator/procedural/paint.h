@@ -307,8 +307,8 @@ void water_draw (Water *water, const Canvas *canvas, const DvMoment *moment,
 void weather_draw (const Canvas *canvas, const DvMoment *moment,
     const Light *light, float horizon);
 /* Fire that a crater at @x, @y (pixels) throws up. */
-void weather_eruption (
-    const Canvas *canvas, const DvMoment *moment, float x, float y);
+void weather_eruption (const Canvas *canvas, const DvMoment *moment,
+    float amount, float x, float y);
 void weather_fog (const Canvas *canvas, const DvMoment *moment,
     const Light *light, const Noise *noise, float row, float thickness,
     float amount);

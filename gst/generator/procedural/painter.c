@@ -194,13 +194,14 @@ draw_craters (const DvPainter *painter, const Canvas *canvas,
       double left = scroll_of (painter, moment, layer) / unit;
       double cell = dv_floor_d (left / CRATER_PITCH) - 1;
 
-      if (layer->kind != LAYER_VOLCANO || parts[p].amount < 128)
+      if (layer->kind != LAYER_VOLCANO)
         continue;
       for (int k = 0; k < 4; k++) {
         double x = terrain_crater (layer, cell + k);
         float y = layer->base - terrain_height (layer, parts[p].set, x);
 
-        weather_eruption (canvas, moment, (float)((x - left) * unit),
+        weather_eruption (canvas, moment, (float)parts[p].amount / 256,
+            (float)((x - left) * unit),
             y * (float)unit + (float)down_of (painter, &parts[p], layer));
       }
     }

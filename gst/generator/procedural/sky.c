@@ -10,7 +10,7 @@
 
 #define STEP 4 /* pixels a grid cell */
 #define CLOUD_ROWS 256
-#define STARS 900
+#define STARS 1500
 
 struct Sky {
   int width, height; /* of the picture */
@@ -46,11 +46,12 @@ cloud_fill (Sky *sky, const Noise *noise)
         sum += weight * dv_lerp (dv_lerp (N (ix, iy), N (jx, iy), tx),
                             dv_lerp (N (ix, jy), N (jx, jy), tx), ty);
 #undef N
-        weight *= 0.5f;
+        weight *= 0.58f;
         cells_x = cells_x * 2 > NOISE_SIZE ? NOISE_SIZE : cells_x * 2;
         cells_y = cells_y * 2 > NOISE_SIZE ? NOISE_SIZE : cells_y * 2;
       }
-      sky->cloud[y * sky->cloud_width + x] = sum;
+      /* The weights come to 1.145 together. */
+      sky->cloud[y * sky->cloud_width + x] = sum / 1.145f;
     }
 }
 
@@ -147,6 +148,7 @@ typedef struct {
   Yuv bright, shade;
   float low, high; /* noise below: clear; above: full cloud */
   float amount, relief;
+  float place; /* which stretch of the table: it goes with the sun */
 } Clouds;
 
 static void
@@ -160,15 +162,18 @@ clouds_row (
   float depth = 1 / (up + 0.16f);
   double drift =
       moment->wind * (0.008 + 0.012 * (double)t) + moment->camera_x * 0.05;
-  double shift = drift * sky->columns;
-  float row = 26 * depth + (float)sky->columns * 0;
+  double shift = (drift + 0.7 * (double)clouds->place) * sky->columns;
+  float row = 26 * depth + 70 * clouds->place;
   float thin = dv_smooth (0.02f, 0.2f, up);
 
   for (int i = 0; i < sky->columns; i++)
     n[i] = lit[i] = 0;
   cloud_row (sky, n, shift, row, 0.64f);
   cloud_row (sky, n, shift * 1.5 + 0.3 * sky->columns, row * 1.7f + 91, 0.36f);
-  cloud_row (sky, lit, shift, row + 3.2f, 1);
+  /* Lit from above and a little from one side. */
+  cloud_row (sky, lit, shift + 2.5, row + 2.4f, 0.64f);
+  cloud_row (
+      sky, lit, shift * 1.5 + 0.3 * sky->columns + 2.5, row * 1.7f + 94, 0.36f);
   for (int i = 0; i < sky->columns; i++) {
     float k = dv_clamp ((n[i] - clouds->low) * clouds->high, 0, 1);
     float body = k * k * (3 - 2 * k);
@@ -343,7 +348,8 @@ paint_grid (Sky *sky, const DvMoment *moment, const Light *light, float horizon,
   clouds.bright = to_yuv (bright);
   clouds.shade = to_yuv (shade);
   clouds.low = 0.68f - 0.42f * scene->clouds;
-  clouds.relief = 2.2f + 2.6f * dv_smooth (0.6f, 1, scene->clouds);
+  clouds.place = light->disc_x;
+  clouds.relief = 2.6f + 4.5f * dv_smooth (0.5f, 1, scene->clouds);
   clouds.high = 1 / (0.22f + 0.1f * scene->clouds);
   clouds.amount =
       dv_smooth (0, 0.2f, scene->clouds) * (0.75f + 0.2f * scene->clouds);

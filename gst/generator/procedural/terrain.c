@@ -62,7 +62,7 @@ choose_horizon (const DvScene *s)
   const float want[][2] = {
       {s->sea, 0.5f},
       {s->city, 0.7f},
-      {s->desert, 0.55f},
+      {s->desert, 0.46f},
       {s->ice, 0.66f},
       {s->canyon, 0.52f},
       {s->volcano, 0.68f},
@@ -109,8 +109,8 @@ terrain_plan (Set *set)
   if (s->volcano > 0.15f)
     add (set, LAYER_VOLCANO, 0.3f, STAND (0.05f), 0.5f * s->volcano);
   if (s->canyon > 0.15f) {
-    add (set, LAYER_CANYON, 0.16f, STAND (0.05f), 0.24f * s->canyon);
-    add (set, LAYER_CANYON, 0.42f, STAND (0.2f), 0.34f * s->canyon);
+    add (set, LAYER_CANYON, 0.16f, STAND (0.05f), 0.36f * s->canyon);
+    add (set, LAYER_CANYON, 0.42f, STAND (0.2f), 0.4f * s->canyon);
     if (!water)
       add (set, LAYER_CANYON, 0.72f, STAND (0.62f), 0.26f * s->canyon);
   }
@@ -138,7 +138,7 @@ terrain_plan (Set *set)
     }
   }
   if (s->desert > 0.5f && !water) {
-    add (set, LAYER_DUNE, 0.26f, STAND (0.06f), 0.17f * s->desert);
+    add (set, LAYER_DUNE, 0.26f, STAND (0.06f), 0.2f * s->desert);
     add (set, LAYER_DUNE, 0.5f, STAND (0.25f), 0.2f * s->desert);
     add (set, LAYER_DUNE, 0.74f, STAND (0.66f), 0.26f * s->desert);
   }
@@ -299,7 +299,7 @@ shade_mountain (const Ground *g, double x, float y, float deep, float slope)
   float a = noise_sum (g->noise, u, v, 5);
   float b = noise_sum (g->noise, u + 0.3 * (double)g->side, v - 0.25, 5);
   float face =
-      dv_clamp (0.44f + 3.4f * (a - b) + 0.12f * g->side * slope, 0.04f, 1);
+      dv_clamp (0.46f + 4.2f * (a - b) + 0.12f * g->side * slope, 0.04f, 1);
   float line = g->layer->base - g->layer->rise * (0.62f - 0.42f * g->snow) +
                0.09f * (a - 0.5f);
   float snow = dv_smooth (0.02f, -0.025f, y - line) *
@@ -321,7 +321,7 @@ shade_volcano (const Ground *g, double x, float y, float deep)
   float a = noise_sum (g->noise, u, v, 4);
   float b = noise_sum (g->noise, u + 0.4 * (double)g->side, v, 4);
   float face =
-      dv_clamp (0.35f + 2.2f * (a - b) + g->side * from * -0.5f, 0.03f, 1);
+      dv_clamp (0.4f + 4.2f * (a - b) + g->side * from * -0.5f, 0.03f, 1.1f);
   Rgb rock = rgb_mix (rgb8 (52, 44, 48), rgb8 (96, 80, 78), a);
   Rgb lit = light_on (&g->set->light, rock, face);
   float down =
@@ -477,7 +477,7 @@ shade_dune (const Ground *g, double x, float y, float deep, float slope)
   float p = (float)(x - dv_floor_d (x / 64) * 64) * 0.75f / near +
             g->side * deep * 3.4f / near + 1.5f * warp;
   float t = p - dv_floor (p), face;
-  float ripple = dv_sin (deep * 46 / near + p * 2.4f + warp * 2);
+  float ripple = dv_sin (deep * 34 / near + p * 3.2f + warp * 3);
   float grain = noise_sum (
       g->noise, x * 90 / (double)near, (double)(deep * 300 / near), 2);
 
@@ -487,8 +487,8 @@ shade_dune (const Ground *g, double x, float y, float deep, float slope)
   else
     face = dv_lerp (0.98f, dv_lerp (0.08f, 0.42f, dv_smooth (0.62f, 1, t)),
         dv_smooth (0.6f, 0.625f, t));
-  face += 0.07f * ripple * dv_smooth (0.02f, 0.1f, deep) +
-          0.24f * (grain - 0.5f) + 0.1f * g->side * slope +
+  face += 0.17f * ripple * dv_smooth (0.02f, 0.1f, deep) +
+          0.42f * (grain - 0.5f) + 0.1f * g->side * slope +
           0.16f * dv_smooth (0.012f, 0, deep);
   return light_on (&g->set->light,
       rgb_mix (rgb8 (204, 146, 98), rgb8 (238, 198, 142), warp),

@@ -182,7 +182,7 @@ static const DvWordGroup groups[] = {
   { "magenta fuchsia", false, { SET (hue, 0.86f), RAISE (tint, 0.55f) } },
   { "pink rosy salmon coral blush", false, { SET (hue, 0.94f), RAISE (tint, 0.4f) } },
   { "brown sepia umber chestnut tan vintage nostalgic", false, { SET (hue, 0.08f), RAISE (tint, 0.5f), ADD (saturation, -0.2f) } },
-  { "grey gray silver monochrome colourless colorless ashen leaden faded black_and_white noir", false, { SET (saturation, 0.08f) } },
+  { "grey gray silver monochrome colourless colorless ashen leaden faded noir", false, { SET (saturation, 0.08f) } },
   { "white ivory pearl snow-white", false, { ADD (brightness, 0.12f), ADD (saturation, -0.12f) } },
   { "vivid vibrant saturated colourful colorful psychedelic rich technicolor kaleidoscope candy", false, { ADD (saturation, 0.3f) } },
   { "pale pastel muted washed desaturated watercolour watercolor subtle", false, { ADD (saturation, -0.22f), ADD (brightness, 0.1f) } },
@@ -193,7 +193,7 @@ static const DvWordGroup groups[] = {
   /* motion and camera */
   { "fast quick rapid rushing speed swift racing hurried timelapse time_lapse hectic", false, { SET (speed, 0.75f) } },
   { "slow slowly gentle gently leisurely languid lazy slow_motion drifting", false, { SET (speed, 0.15f) } },
-  { "motionless frozen_in_time static standstill", false, { SET (speed, 0.04f), SET (camera_x, 0), SET (camera_zoom, 0) } },
+  { "motionless freeze_frame static standstill", false, { SET (speed, 0.04f), SET (camera_x, 0), SET (camera_zoom, 0) } },
   { "left leftward leftwards pan_left", false, { SET (camera_x, -0.7f) } },
   { "right rightward rightwards pan_right panning pan tracking", false, { SET (camera_x, 0.7f) } },
   { "forward forwards onward zoom zoom_in approaching fly flying soaring dolly flight flythrough", false, { SET (camera_zoom, 0.7f) } },

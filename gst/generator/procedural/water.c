@@ -17,6 +17,7 @@ struct Water {
   const Noise *noise;
   float *field[2]; /* of this row and the one before */
   float *scratch;
+  float *ripples;        /* [height][points]: what shades the swell */
   int *bend;             /* a point: rows to look further up */
   int16_t *shade;        /* a pixel: added level */
   int16_t *spark;        /* a pixel: glitter, 0 to 128 */
@@ -43,6 +44,7 @@ water_new (int width, int height, const Noise *noise)
   for (int i = 0; i < 2; i++)
     water->field[i] = malloc (points * sizeof (float));
   water->scratch = malloc (points * sizeof (float));
+  water->ripples = malloc (points * (size_t)height * sizeof (float));
   water->bend = malloc (points * sizeof (int));
   water->shade = malloc (pixels * sizeof (int16_t));
   water->spark = malloc (pixels * sizeof (int16_t));
@@ -51,9 +53,10 @@ water_new (int width, int height, const Noise *noise)
   water->foam = malloc (points * sizeof (float));
   water->top8 = malloc (pixels * sizeof (int16_t));
   water->foam8 = malloc (pixels * sizeof (int16_t));
-  if (!water->field[0] || !water->field[1] || !water->scratch || !water->bend ||
-      !water->shade || !water->spark || !water->line || !water->top ||
-      !water->foam || !water->top8 || !water->foam8) {
+  if (!water->field[0] || !water->field[1] || !water->scratch ||
+      !water->ripples || !water->bend || !water->shade || !water->spark ||
+      !water->line || !water->top || !water->foam || !water->top8 ||
+      !water->foam8) {
     water_free (water);
     return NULL;
   }
@@ -68,6 +71,7 @@ water_free (Water *water)
   free (water->field[0]);
   free (water->field[1]);
   free (water->scratch);
+  free (water->ripples);
   free (water->bend);
   free (water->shade);
   free (water->spark);
@@ -337,7 +341,7 @@ part_of (Yuv c, int plane)
 /* One swell over the rows from its crest to @end. */
 static void
 draw_swell (const Water *water, const Canvas *canvas, int top, int end,
-    float depth, const Yuv colours[3], int amount)
+    float depth, const Yuv colours[3], int amount, float texture)
 {
   SwellTone tone[3];
 
@@ -355,6 +359,8 @@ draw_swell (const Water *water, const Canvas *canvas, int top, int end,
     int y8 = (y - top) * 8;
 
     y8 = y8 > 16000 ? 16000 : y8;
+    spread (water->ripples + (size_t)y * (size_t)water->points, water->shade,
+        water->points, texture);
     swell_row (canvas->plane[0] + (size_t)y * canvas->stride[0], water->top8,
         water->foam8, water->shade, canvas->width, (int16_t)y8, &tone[0]);
     for (int c = 1; c < 3 && !(y & 1); c++)
@@ -395,16 +401,10 @@ draw_swells (Water *water, const Canvas *canvas, const DvMoment *moment,
     for (int k = 0; k < water->points; k++)
       water->scratch[k] = water->foam[k] + (float)top;
     spread_rows (water->scratch, water->foam8, water->points, (float)top);
-    /* Streaks along the faces. */
-    for (int k = 0; k < water->points; k++)
-      water->scratch[k] =
-          noise_line (77 + (uint32_t)i,
-              (double)k * 0.13 +
-                  (double)lap (moment->wind * 0.8 + moment->camera_x * 9)) -
-          0.5f;
-    spread (water->scratch, water->shade, water->points, 6 * up);
-    draw_swell (
-        water, canvas, top, end, depth, colours, (int)(amount * 14 + 0.5f));
+
+    draw_swell (water, canvas, top, end, depth, colours,
+        (int)(amount * 15 + 0.5f),
+        (14 + 44 * t) * up * (0.4f + 0.6f * light->day));
   }
 }
 
@@ -448,7 +448,7 @@ water_draw (Water *water, const Canvas *canvas, const DvMoment *moment,
     float calm = 1 / (1 + 0.0022f * z * z * (1088 / height));
     float bend = waves * unit * calm * (9 + 290 * down);
     float tone =
-        (60 + 150 * waves) * calm * (0.25f + 0.75f * light->day) * 0.35f;
+        (70 + 150 * waves) * calm * (0.45f + 0.55f * light->day) * 0.35f;
     float narrow = 1 / (0.02f + 0.2f * down + 0.12f * scene->waves);
     float start = -z * 3.4f * aspect * light->disc_x, dx, step;
 
@@ -476,6 +476,8 @@ water_draw (Water *water, const Canvas *canvas, const DvMoment *moment,
 
       water->top[i] = s * path * sparkle;
     }
+    memcpy (water->ripples + (size_t)y * (size_t)water->points, water->foam,
+        (size_t)water->points * sizeof (float));
     spread (water->foam, water->shade, water->points, tone);
     spread (water->top, water->spark, water->points, 125);
     tones.mirror =

@@ -249,10 +249,10 @@ draw_embers (const Canvas *canvas, const DvMoment *moment)
 }
 
 void
-weather_eruption (
-    const Canvas *canvas, const DvMoment *moment, float x, float y)
+weather_eruption (const Canvas *canvas, const DvMoment *moment, float amount,
+    float x, float y)
 {
-  float unit = (float)canvas->height, amount = moment->scene.volcano;
+  float unit = (float)canvas->height;
   float beat = 0.85f + 0.15f * dv_sin (dv_turn (moment->time * 0.31));
 
   canvas_glow (canvas, x, y - 0.02f * unit, 0.42f * unit,
