@@ -26,7 +26,7 @@ Suites:
   browser     headless Chromium plays the stream
   stress      random state changes, slow and many viewers
   asan        generator, plugin and stress under AddressSanitizer and UBSan
-  tsan        generator and plugin under ThreadSanitizer
+  tsan        the same under ThreadSanitizer
   fuzz        each fuzzer for FUZZ_SECONDS (600), and what its corpus reaches
   soak        DREAMVERSE_SOAK_SEGMENTS (10000) segments in a row
   bench       prints ratios; never fails on a figure
@@ -166,12 +166,12 @@ for suite in "${suites[@]}"; do
     asan)
       build "$top/build-asan" -Db_sanitize=address,undefined -Db_lundef=false \
         && meson_test "$top/build-asan" asan --timeout-multiplier 5 \
-          --suite generator --suite plugin
+          --suite generator --suite plugin --suite stress
       ;;
     tsan)
       build "$top/build-tsan" -Db_sanitize=thread -Db_lundef=false \
         && meson_test "$top/build-tsan" tsan --timeout-multiplier 10 \
-          --suite generator --suite plugin
+          --suite generator --suite plugin --suite stress --suite tsan
       ;;
     fuzz)
       CC=clang build "$top/build-fuzz" -Dfuzzing=enabled -Dtests=disabled \

@@ -109,7 +109,8 @@ gate_running_time (const GstDreamverseGate *self, GstClockTime time)
   guint64 running;
   gint sign;
 
-  if (!GST_CLOCK_TIME_IS_VALID (time))
+  /* After a flush there may be data before the segment. */
+  if (!GST_CLOCK_TIME_IS_VALID (time) || self->in.format != GST_FORMAT_TIME)
     return GST_CLOCK_STIME_NONE;
   sign = gst_segment_to_running_time_full (
       &self->in, GST_FORMAT_TIME, time, &running);
