@@ -137,6 +137,7 @@ gst_dreamverse_timeline_clear (GstDreamverseTimeline *self)
   }
   gst_dreamverse_timeline_clear_filling (self);
   g_queue_clear_full (&self->seen, g_free);
+  g_clear_pointer (&self->named, g_free);
   self->flow = GST_FLOW_OK;
   self->flushing = 0;
   self->reset_us = 0;
@@ -360,8 +361,19 @@ gst_dreamverse_timeline_post_error (GstDreamverseTimeline *self,
     const GstStructure *segment, const gchar *stage, const gchar *code,
     const gchar *text)
 {
-  GstStructure *s = gst_structure_copy (segment);
+  GstStructure *s;
+  const gchar *id =
+      gst_structure_get_string (segment, GST_DREAMVERSE_FIELD_STREAM_ID);
+  gboolean again;
 
+  g_mutex_lock (&self->lock);
+  again = g_strcmp0 (id, self->named) == 0;
+  g_free (self->named);
+  self->named = g_strdup (id);
+  g_mutex_unlock (&self->lock);
+  if (again)
+    return;
+  s = gst_structure_copy (segment);
   gst_structure_set_name (s, GST_DREAMVERSE_MESSAGE_MEDIA_ERROR);
   gst_structure_set (s, GST_DREAMVERSE_FIELD_STAGE, G_TYPE_STRING, stage,
       GST_DREAMVERSE_FIELD_CODE, G_TYPE_STRING, code,

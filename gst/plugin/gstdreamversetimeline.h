@@ -93,7 +93,8 @@ typedef struct {
       open_end; /* without a piece: where an announced one begins */
   GstDreamverseTime tail_end; /* without a piece: where closing silence stops */
   gint64 first_in_us, last_in_us; /* monotonic */
-  gint64 reset_us;                /* what the reset before this filling took */
+  gchar *named;    /* stream id of the segment that the last error named */
+  gint64 reset_us; /* what the reset before this filling took */
 } GstDreamverseTimeline;
 
 GstDreamverseTimeline *gst_dreamverse_timeline_new (
@@ -141,7 +142,7 @@ void gst_dreamverse_timeline_next (GstDreamverseTimeline *self);
 GstDreamversePiece *gst_dreamverse_piece_new (const GstStructure *structure);
 void gst_dreamverse_piece_free (GstDreamversePiece *piece);
 
-/* ---- telling the application; without the lock ---- */
+/* ---- telling the application; without the lock; a segment once ---- */
 
 void gst_dreamverse_timeline_post_error (GstDreamverseTimeline *self,
     const GstStructure *segment, const gchar *stage, const gchar *code,

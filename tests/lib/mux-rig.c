@@ -24,23 +24,28 @@ on_message (GstBus *bus, GstMessage *message, gpointer data)
     rig->media_complete++;
   if (gst_dreamverse_message_has_name (
           message, GST_DREAMVERSE_MESSAGE_MEDIA_ERROR)) {
-    rig->media_error++;
-    rig->error_before_media_error |= rig->errors > 0;
-    g_strlcpy (rig->last_code,
-        gst_structure_get_string (s, GST_DREAMVERSE_FIELD_CODE),
-        sizeof rig->last_code);
-    g_strlcpy (rig->last_stage,
-        gst_structure_get_string (s, GST_DREAMVERSE_FIELD_STAGE),
-        sizeof rig->last_stage);
-    g_strlcpy (rig->last_id,
-        gst_structure_get_string (s, GST_DREAMVERSE_FIELD_STREAM_ID),
-        sizeof rig->last_id);
-    g_strlcpy (rig->last_text,
-        gst_structure_get_string (s, GST_DREAMVERSE_FIELD_MESSAGE),
-        sizeof rig->last_text);
+    if (rig->media_error++ == 0) {
+      g_strlcpy (rig->code,
+          gst_structure_get_string (s, GST_DREAMVERSE_FIELD_CODE),
+          sizeof rig->code);
+      g_strlcpy (rig->stage,
+          gst_structure_get_string (s, GST_DREAMVERSE_FIELD_STAGE),
+          sizeof rig->stage);
+      g_strlcpy (rig->id,
+          gst_structure_get_string (s, GST_DREAMVERSE_FIELD_STREAM_ID),
+          sizeof rig->id);
+      g_strlcpy (rig->text,
+          gst_structure_get_string (s, GST_DREAMVERSE_FIELD_MESSAGE),
+          sizeof rig->text);
+    }
   }
   g_cond_broadcast (&rig->out.cond);
   g_mutex_unlock (&rig->out.lock);
+  /* What comes with each segment would pile up. */
+  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR ||
+      gst_dreamverse_message_has_name (
+          message, GST_DREAMVERSE_MESSAGE_MEDIA_ERROR))
+    return GST_BUS_PASS;
   gst_message_unref (message);
   return GST_BUS_DROP;
 }
@@ -126,4 +131,16 @@ mux_rig_check_clean (MuxRig *rig)
     fail_unless_equals_int (rig->out.track[i].gaps, 0);
     fail_unless_equals_int (rig->out.track[i].overlaps, 0);
   }
+}
+
+void
+mux_rig_check_named_first (MuxRig *rig)
+{
+  GstBus *bus = gst_element_get_bus (rig->pipeline);
+  GstMessage *message = gst_bus_timed_pop (bus, 10 * GST_SECOND);
+
+  fail_unless (message && GST_MESSAGE_TYPE (message) == GST_MESSAGE_ELEMENT,
+      "the error comes before the segment is named");
+  gst_message_unref (message);
+  gst_object_unref (bus);
 }

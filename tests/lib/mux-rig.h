@@ -14,8 +14,7 @@ typedef struct {
   FragmentCollector out;
   /* messages, under out.lock */
   guint media_complete, media_error, errors;
-  gchar last_code[64], last_stage[64], last_id[64], last_text[256];
-  gboolean error_before_media_error;
+  gchar code[64], stage[64], id[64], text[256]; /* of the first media error */
 } MuxRig;
 
 #define RIG_X264 "x264enc tune=zerolatency speed-preset=ultrafast"
@@ -28,5 +27,7 @@ void mux_rig_run (MuxRig *rig, guint seconds);
 void mux_rig_clear (MuxRig *rig);
 /* Nothing was wrong with any buffer, nor with the order of things. */
 void mux_rig_check_clean (MuxRig *rig);
+/* The application hears of the segment before it hears of the error. */
+void mux_rig_check_named_first (MuxRig *rig);
 
 #endif
