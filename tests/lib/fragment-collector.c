@@ -102,13 +102,16 @@ collector_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
   } else {
     if (fragment.mdat_offset + fragment.mdat_size != map.size)
       complain (self, "not one fragment a buffer");
-    if (fragment.sequence != self->sequence + 1)
+    /* A flush throws away what was under way. */
+    if (self->flushed ? fragment.sequence <= self->sequence
+                      : fragment.sequence != self->sequence + 1)
       complain (self, "sequence number %u after %u", fragment.sequence,
           self->sequence);
     if (self->announced && !self->in_segment &&
         self->completed < self->announced)
       self->bad_order++;
     self->sequence = fragment.sequence;
+    self->flushed = FALSE;
     self->fragments++;
     self->fragment_us = g_get_monotonic_time ();
     if (fragment.n_runs != 1)
@@ -151,6 +154,8 @@ collector_event (GstPad *pad, GstObject *parent, GstEvent *event)
   g_mutex_lock (&self->lock);
   if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
     self->eos = TRUE;
+  } else if (GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP) {
+    self->flushed = TRUE;
   } else if (gst_event_has_name (event, GST_DREAMVERSE_EVENT_SEGMENT)) {
     if (self->in_segment)
       self->bad_order++;

@@ -34,7 +34,7 @@ typedef struct {
   guint announced, inits, different_inits, completed, aborted;
   guint fragments, keys, bad_order;
   guint32 sequence;
-  gboolean eos, in_segment;
+  gboolean eos, in_segment, flushed;
   guint errors; /* what was wrong with a buffer */
   gchar first_error[256];
   GstClockTime last_pts[2], last_end[2];
