@@ -40,6 +40,7 @@ struct _GstDreamverseGate {
   GstFlowReturn flow;
   gint64 wanted_delay;
   GstEvent *stream_start, *caps, *segment;
+  gboolean told; /* the muxer, in this filling */
 
   /* of the task alone, between flushes */
   GstSegment in;
@@ -164,6 +165,27 @@ gate_push_event (GstDreamverseGate *self, GstEvent *event)
   return ok;
 }
 
+/* What stream this is, once a filling and as late as possible: a format that
+ * changes at the boundary must not meet the old one in the same muxer. */
+static void
+gate_tell (GstDreamverseGate *self)
+{
+  GstEvent *events[] = {self->stream_start, self->caps, self->segment};
+  guint i;
+
+  if (self->told)
+    return;
+  self->told = TRUE;
+  for (i = 0; i < G_N_ELEMENTS (events); i++)
+    if (events[i])
+      events[i] = gst_event_copy (events[i]);
+  for (i = 0; i < G_N_ELEMENTS (events); i++)
+    if (events[i] && self->timeline->resetting)
+      gst_event_unref (events[i]); /* a flush came between */
+    else if (events[i])
+      gate_push_event (self, events[i]);
+}
+
 static void
 gate_take_caps (GstDreamverseGate *self, GstEvent *event)
 {
@@ -216,7 +238,7 @@ gate_take_gap (GstDreamverseGate *self, GstEvent *event)
 static void
 gate_take_event (GstDreamverseGate *self, GstEvent *event)
 {
-  gboolean forward = !self->state->cut;
+  gboolean forward = !self->state->cut && self->told;
 
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_STREAM_START:
@@ -234,7 +256,7 @@ gate_take_event (GstDreamverseGate *self, GstEvent *event)
     case GST_EVENT_GAP:
       gate_take_gap (self, event);
       /* To the muxer a gap is data: without a format it can't begin. */
-      forward = forward && self->caps && self->timeline->open;
+      forward = !self->state->cut && self->caps && self->timeline->open;
       self->timeline->fed |= forward;
       break;
     case GST_EVENT_EOS:
@@ -246,10 +268,12 @@ gate_take_event (GstDreamverseGate *self, GstEvent *event)
       forward = FALSE;
       break;
   }
-  if (forward)
+  if (forward) {
+    gate_tell (self);
     gate_push_event (self, event);
-  else
+  } else {
     gst_event_unref (event);
+  }
 }
 
 /* An encoder's first output is its own silence: frames whose sound would come
@@ -359,9 +383,13 @@ static void
 gate_push_buffer (GstDreamverseGate *self)
 {
   GstDreamverseTimeline *timeline = self->timeline;
-  GstBuffer *buffer = gate_pop (self);
+  GstBuffer *buffer;
   GstFlowReturn flow;
 
+  gate_tell (self);
+  if (!self->told || timeline->resetting || gate_leaves (self))
+    return;
+  buffer = gate_pop (self);
   self->state->pushing = TRUE;
   g_mutex_unlock (&timeline->lock);
   flow = gst_pad_push (self->srcpad, buffer);
@@ -446,10 +474,12 @@ gate_step (GstDreamverseGate *self)
   } else if (state->cut && timeline->fed && !state->eos_pushed &&
              !timeline->drained) {
     state->eos_pushed = TRUE;
-    if (self->caps)
+    if (self->caps) {
+      gate_tell (self);
       gate_push_event (self, gst_event_new_eos ());
-    else
+    } else {
       gate_ended_empty (self);
+    }
   } else if (!state->cut && timeline->open &&
              gst_dreamverse_timeline_is_complete (timeline, self->track)) {
     state->cut = TRUE;
@@ -652,7 +682,7 @@ gate_src_activate (
   self->inactive = !active;
   if (active) {
     self->flow = GST_FLOW_OK;
-    self->flushing = FALSE;
+    self->flushing = self->told = FALSE;
     self->first = self->dts_end = GST_CLOCK_STIME_NONE;
     gst_segment_init (&self->in, GST_FORMAT_UNDEFINED);
   } else {
@@ -671,19 +701,9 @@ gate_src_activate (
 /* ---- for the rest of the bin ---- */
 
 void
-gst_dreamverse_gate_resend (GstDreamverseGate *self)
+gst_dreamverse_gate_forget (GstDreamverseGate *self)
 {
-  GstEvent *events[3];
-  guint i;
-
-  g_mutex_lock (&self->timeline->lock);
-  events[0] = self->stream_start ? gst_event_copy (self->stream_start) : NULL;
-  events[1] = self->caps ? gst_event_copy (self->caps) : NULL;
-  events[2] = self->segment ? gst_event_copy (self->segment) : NULL;
-  g_mutex_unlock (&self->timeline->lock);
-  for (i = 0; i < G_N_ELEMENTS (events); i++)
-    if (events[i])
-      gst_pad_push_event (self->srcpad, events[i]);
+  self->told = FALSE;
 }
 
 void

@@ -23,9 +23,9 @@ GstPad *gst_dreamverse_gate_get_src (GstDreamverseGate *self);
 /* The delay that is taken out of the audio, ns; -1: by encoder. */
 void gst_dreamverse_gate_set_delay (GstDreamverseGate *self, gint64 delay);
 
-/* Tells a muxer that was reset what stream this is. The caller has seen to it
- * that the gate's thread is not inside the muxer. */
-void gst_dreamverse_gate_resend (GstDreamverseGate *self);
+/* The muxer was reset: it does not know any more what stream this is. With the
+ * timeline's lock held. */
+void gst_dreamverse_gate_forget (GstDreamverseGate *self);
 
 G_END_DECLS
 

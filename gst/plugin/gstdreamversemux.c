@@ -115,7 +115,7 @@ gst_dreamverse_mux_request_new_pad (GstElement *element,
     return NULL;
   g_mutex_lock (&timeline->lock);
   taken = timeline->track[track].present;
-  if (!taken && GST_STATE (element) <= GST_STATE_READY)
+  if (!taken && !timeline->fed)
     timeline->track[track].present = TRUE;
   else
     taken = TRUE;
@@ -146,7 +146,7 @@ gst_dreamverse_mux_request_new_pad (GstElement *element,
 
 taken:
   GST_WARNING_OBJECT (self,
-      "there is one %s pad, and it can't be added while data runs",
+      "there is one %s pad, and it can't be added once data runs",
       GST_PAD_TEMPLATE_NAME_TEMPLATE (template));
   return NULL;
 refused:

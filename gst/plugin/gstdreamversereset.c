@@ -52,9 +52,11 @@ start_mux (GstDreamverseTimeline *timeline)
 
   gst_element_set_locked_state (timeline->mux, FALSE);
   gst_element_sync_state_with_parent (timeline->mux);
+  g_mutex_lock (&timeline->lock);
   for (i = 0; i < GST_DREAMVERSE_N_TRACKS; i++)
     if (timeline->gate[i])
-      gst_dreamverse_gate_resend (timeline->gate[i]);
+      gst_dreamverse_gate_forget (timeline->gate[i]);
+  g_mutex_unlock (&timeline->lock);
 }
 
 /* FALSE: there is nothing to be done any more. */

@@ -182,9 +182,11 @@ fragment_collector_init (FragmentCollector *self)
 void
 fragment_collector_link (FragmentCollector *self, GstElement *mux)
 {
+  static GstStaticPadTemplate any = GST_STATIC_PAD_TEMPLATE (
+      "collector", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
   GstPad *src = gst_element_get_static_pad (mux, "src");
 
-  self->pad = gst_pad_new ("collector", GST_PAD_SINK);
+  self->pad = gst_pad_new_from_static_template (&any, "collector");
   gst_pad_set_element_private (self->pad, self);
   gst_pad_set_chain_function (self->pad, collector_chain);
   gst_pad_set_event_function (self->pad, collector_event);

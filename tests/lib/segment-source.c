@@ -117,7 +117,12 @@ push_start (SegmentSource *self, GstPad *pad, GstCaps *caps)
   GstEvent *there = gst_pad_get_sticky_event (pad, GST_EVENT_SEGMENT, 0);
 
   if (there) {
+    GstCaps *old = gst_pad_get_current_caps (pad);
+
     /* It goes on. */
+    if (!old || !gst_caps_is_equal (old, caps))
+      gst_pad_push_event (pad, gst_event_new_caps (caps));
+    gst_clear_caps (&old);
     gst_event_unref (there);
     gst_caps_unref (caps);
     return;

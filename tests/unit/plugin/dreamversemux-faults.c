@@ -251,6 +251,38 @@ GST_START_TEST (test_flush_ends_the_segment_and_goes_on)
 
 GST_END_TEST;
 
+/* At a boundary the format may change: then the init segment does. */
+GST_START_TEST (test_size_changes_between_segments)
+{
+  MuxRig rig;
+
+  mux_rig_init (&rig, RIG_X264, "voaacenc");
+  rig.source.segments = 2;
+  rig.source.eos = rig.source.closing = FALSE;
+  mux_rig_start (&rig);
+  fail_unless (fragment_collector_wait_completed (&rig.out, 2, BOUND));
+  segment_source_join (&rig.source, FALSE);
+  fail_unless_equals_int (rig.out.parsed.track[0].width, 160);
+
+  rig.source.round++;
+  rig.source.width = 192;
+  rig.source.offset_frames = 48;
+  rig.source.eos = rig.source.closing = TRUE;
+  segment_source_start (&rig.source);
+  fail_unless (fragment_collector_wait_eos (&rig.out, BOUND));
+  fail_unless (rig.out.errors == 0, "%s", rig.out.first_error);
+  fail_unless_equals_int (rig.out.completed, 4);
+  fail_unless_equals_int (rig.out.aborted, 0);
+  fail_unless_equals_int (rig.out.different_inits, 1);
+  fail_unless_equals_int (rig.out.parsed.track[0].width, 192);
+  fail_unless_equals_int (rig.out.track[0].samples, 96);
+  fail_unless_equals_int (rig.out.track[0].gaps, 0);
+  fail_unless_equals_int (rig.out.track[0].overlaps, 0);
+  mux_rig_clear (&rig);
+}
+
+GST_END_TEST;
+
 GST_START_TEST (test_control_passes_during_resets)
 {
   MuxRig rig;
@@ -377,6 +409,7 @@ dreamversemux_faults_suite (void)
   tcase_add_test (tc, test_segment_without_media_is_named);
   tcase_add_loop_test (tc, test_aborted_segment_ends, 0, 3);
   tcase_add_test (tc, test_flush_ends_the_segment_and_goes_on);
+  tcase_add_test (tc, test_size_changes_between_segments);
   tcase_add_test (tc, test_control_passes_during_resets);
   tcase_add_test (tc, test_stops_at_any_moment);
   tcase_add_test (tc, test_latency_is_said);
