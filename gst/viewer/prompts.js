@@ -5,14 +5,15 @@
  */
 
 const STORE = 'dreamverse-prompts';
-const REMEMBER = 30;
+const REMEMBER = 12;
 const IDEAS = [
-  'A lighthouse on a cliff in a storm at night',
-  'Golden meadow at sunrise, larks and a warm breeze',
-  'Snow falling on a silent pine forest, blue dusk',
-  'Tropical island at noon, turquoise lagoon, slow waves',
-  'Desert dunes under a river of stars',
-  'Fireflies over a misty lake, distant bells',
+  'A moonlit lake under mountains, fireflies over the still water',
+  'A stormy sea, huge waves under dark clouds',
+  'Cherry blossom on gentle hills in spring, a sunny morning',
+  'Aurora over an icy glacier, a starry night',
+  'A neon city by a river at night in the rain',
+  'A canyon at sunset, a flock of birds',
+  'A nebula in deep space, a planet with rings among stars',
 ];
 
 function load() {
@@ -77,7 +78,8 @@ export class Prompts extends EventTarget {
 
   /* What was sent, newest first, filled up with ideas. */
   showHistory() {
-    const ideas = IDEAS.filter((idea) => !this.list.includes(idea))
+    const sent = new Set(this.list.map((prompt) => prompt.toLowerCase()));
+    const ideas = IDEAS.filter((idea) => !sent.has(idea.toLowerCase()))
       .slice(0, Math.max(0, IDEAS.length - this.list.length));
     this.history.replaceChildren(
       ...this.list.map((prompt) => this.entry(prompt, '')),

@@ -10,11 +10,19 @@ import time
 
 from stream import Stream
 from viewer import Viewer, check, need_browser
+from webdriver import ENTER
 
 need_browser()
 shots = (sys.argv[1] if len(sys.argv) > 1
          else os.environ.get('DREAMVERSE_SCREENSHOTS') or tempfile.mkdtemp())
-PROMPT = 'a lighthouse on a cliff at dusk, calm sea, first stars'
+FOR_DOCS = 'DREAMVERSE_SCREENSHOTS' in os.environ
+PROMPTS = [
+    'a canyon at sunset, a flock of birds',
+    'cherry blossom on gentle hills in spring, a sunny morning',
+    'a moonlit lake under mountains, fireflies over the still water',
+    'a snowy mountain village at dusk, glowing windows and lanterns',
+    'a tropical beach at noon, palms by a clear sea',
+]
 
 NAMELESS = '''
 return [...document.querySelectorAll('button, input, textarea, video')]
@@ -30,6 +38,14 @@ return [...document.querySelectorAll('button')]
 GROUND = '''return getComputedStyle(document.body).backgroundColor'''
 
 
+def dream(view, prompt):
+    """Steers there and waits until the picture has changed."""
+    view.type('#prompt', prompt + ENTER)
+    view.wait_until(f"segments.playing?.prompt === '{prompt}'", 60)
+    time.sleep(11)
+    view.js('document.activeElement.blur()')
+
+
 def look(view, name, width, height, scale, theme):
     view.size(width, height, scale, mobile=scale > 1)
     view.theme(theme)
@@ -41,18 +57,27 @@ def look(view, name, width, height, scale, theme):
     return view.js(GROUND)
 
 
-with Stream(source=f'prompt="{PROMPT}" width=1280 height=704'
-            if os.environ.get('DREAMVERSE_SCREENSHOTS')
-            else f'prompt="{PROMPT}"') as stream, Viewer(1440, 900) as view:
-    view.size(1440, 900)
+SIZE = 'width=1280 height=704' if FOR_DOCS else ''
+HEIGHT = 1080 if FOR_DOCS else 900
+
+with Stream(source=f'prompt="{PROMPTS[0]}" {SIZE}') as stream, \
+        Viewer(1440, HEIGHT) as view:
+    view.size(1440, HEIGHT)
     view.theme('dark')
     view.open(stream.url)
     view.wait_playing()
     check(view.js(NAMELESS) == [], 'every control has a name')
-    time.sleep(20 if os.environ.get('DREAMVERSE_SCREENSHOTS') else 2)
-    dark = look(view, 'dark', 1440, 900, 1, 'dark')
-    light = look(view, 'light', 1440, 900, 1, 'light')
+    if FOR_DOCS: # a full timeline, some prompts, pictures worth looking at
+        view.click('#unmute')
+        dream(view, PROMPTS[1])
+        dream(view, PROMPTS[2])
+    dark = look(view, 'dark', 1440, HEIGHT, 1, 'dark')
+    if FOR_DOCS:
+        dream(view, PROMPTS[3])
+    light = look(view, 'light', 1440, HEIGHT, 1, 'light')
     check(dark != light, f'dark {dark} and light {light}')
+    if FOR_DOCS:
+        dream(view, PROMPTS[4])
     look(view, 'phone', 390, 844, 2, 'dark')
     view.size(1440, 900)
     view.click('#theme')
