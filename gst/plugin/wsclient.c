@@ -21,8 +21,8 @@
 #define PING_AFTER (10 * G_USEC_PER_SEC)
 #define PONG_WITHIN (20 * G_USEC_PER_SEC)
 
-static gboolean client_readable (GObject *stream, gpointer user_data);
-static gboolean client_writable (GObject *stream, gpointer user_data);
+static void client_readable (gpointer user_data);
+static void client_writable (gpointer user_data);
 
 WsClient *
 ws_client_new (WsEndpoint *endpoint, guint64 id, GIOStream *stream,
@@ -50,23 +50,13 @@ ws_client_new (WsEndpoint *endpoint, guint64 id, GIOStream *stream,
   return client;
 }
 
-static void
-client_drop_source (GSource **source)
-{
-  if (*source) {
-    g_source_destroy (*source);
-    g_clear_pointer (source, g_source_unref);
-  }
-}
-
 /* Lets go of everything but the structure. */
 static void
 client_release (WsClient *client)
 {
   guint i;
 
-  client_drop_source (&client->in_source);
-  client_drop_source (&client->out_source);
+  ws_watch_clear (&client->watch);
   for (i = 0; i < client->n_flight; i++)
     ws_item_unref (client->flight[i]);
   client->n_flight = 0;
@@ -98,12 +88,12 @@ ws_client_free (WsClient *client)
 }
 
 void
-ws_client_start (WsClient *client, GMainContext *context)
+ws_client_start (WsClient *client, WsPoll *poll)
 {
-  client->in_source = g_pollable_input_stream_create_source (client->in, NULL);
-  g_source_set_callback (client->in_source,
-      (GSourceFunc)(void (*) (void))client_readable, client, NULL);
-  g_source_attach (client->in_source, context);
+  ws_watch_init (&client->watch, poll, client->stream, client_readable,
+      client_writable, client);
+  client->started = TRUE;
+  ws_watch_read (&client->watch);
   ws_client_pump (client);
 }
 
@@ -147,7 +137,7 @@ frame_new (guint opcode, gconstpointer data, gsize size)
 gboolean
 ws_client_blocked (const WsClient *client)
 {
-  return client->out_source != NULL;
+  return client->blocked;
 }
 
 gboolean
@@ -272,14 +262,8 @@ client_vectors (const WsClient *client, GOutputVector *vectors)
 static void
 client_wait (WsClient *client)
 {
-  if (client->out_source)
-    return;
-  client->out_source =
-      g_pollable_output_stream_create_source (client->out, NULL);
-  g_source_set_callback (client->out_source,
-      (GSourceFunc)(void (*) (void))client_writable, client, NULL);
-  g_source_attach (
-      client->out_source, g_source_get_context (client->in_source));
+  client->blocked = TRUE;
+  ws_watch_write (&client->watch);
 }
 
 void
@@ -288,7 +272,7 @@ ws_client_pump (WsClient *client)
   GOutputVector vectors[2 * WS_CLIENT_FLIGHT];
   gsize turn = 0;
 
-  if (client->dead || client->in_source == NULL || client->out_source)
+  if (client->dead || !client->started || client->blocked)
     return;
   for (;;) {
     GPollableReturn result;
@@ -327,14 +311,13 @@ ws_client_pump (WsClient *client)
     ws_client_fail (client, "left");
 }
 
-static gboolean
-client_writable (GObject *stream, gpointer user_data)
+static void
+client_writable (gpointer user_data)
 {
   WsClient *client = user_data;
 
-  g_clear_pointer (&client->out_source, g_source_unref);
+  client->blocked = FALSE;
   ws_client_pump (client);
-  return G_SOURCE_REMOVE;
 }
 
 /* ---- closing ---- */
@@ -443,8 +426,8 @@ client_take (WsClient *client, const guint8 *data, gsize size)
   }
 }
 
-static gboolean
-client_readable (GObject *stream, gpointer user_data)
+static void
+client_readable (gpointer user_data)
 {
   WsClient *client = user_data;
   guint8 data[4096];
@@ -469,5 +452,4 @@ client_readable (GObject *stream, gpointer user_data)
     g_clear_error (&error);
     ws_client_fail (client, client->close_sent ? "left" : "vanished");
   }
-  return client->dead ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
 }

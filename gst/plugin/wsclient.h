@@ -11,6 +11,7 @@
 
 #include <gio/gio.h>
 
+#include "wspoll.h"
 #include "wsring.h"
 
 /* A client may send this much as one message, fragments added up. */
@@ -47,7 +48,9 @@ struct WsClient {
   GIOStream *stream;
   GPollableInputStream *in;
   GPollableOutputStream *out;
-  GSource *in_source, *out_source;
+  WsWatch watch;
+  gboolean started;
+  gboolean blocked; /* waits for the socket to take more */
   WsReader reader;
   WsItem *flight[WS_CLIENT_FLIGHT];
   guint n_flight;
@@ -72,7 +75,7 @@ WsClient *ws_client_new (WsEndpoint *endpoint, guint64 id, GIOStream *stream,
     const gchar *remote, gboolean control);
 void ws_client_free (WsClient *client);
 /* Starts to listen and to write. */
-void ws_client_start (WsClient *client, GMainContext *context);
+void ws_client_start (WsClient *client, WsPoll *poll);
 /* Puts an item before those of the ring; takes @item. */
 void ws_client_push (WsClient *client, WsItem *item);
 /* Writes as much as the socket takes. */

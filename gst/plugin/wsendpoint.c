@@ -35,6 +35,7 @@ ws_endpoint_new (GMainContext *context, const WsLimits *limits,
   endpoint->events = events;
   endpoint->owner = owner;
   endpoint->clients = g_ptr_array_new ();
+  endpoint->poll = ws_poll_new (context);
   ws_ring_init (&endpoint->ring);
   g_mutex_init (&endpoint->lock);
   g_cond_init (&endpoint->cond);
@@ -98,6 +99,7 @@ ws_endpoint_dispose (WsEndpoint *endpoint)
   for (i = 0; i < endpoint->clients->len; i++)
     ws_client_free (g_ptr_array_index (endpoint->clients, i));
   g_ptr_array_set_size (endpoint->clients, 0);
+  g_clear_pointer (&endpoint->poll, ws_poll_free);
   endpoint_forget_stream (endpoint);
 }
 
@@ -203,7 +205,7 @@ ws_endpoint_add (WsEndpoint *endpoint, GIOStream *stream, const gchar *remote,
   if (endpoint->owner)
     endpoint->events->client_added (
         endpoint->owner, client->id, client->remote);
-  ws_client_start (client, endpoint->context);
+  ws_client_start (client, endpoint->poll);
   if (endpoint->error) {
     client->seq = endpoint->ring.next;
     ws_client_close (client, WS_CLOSE_NORMAL, "error", "the stream has failed",

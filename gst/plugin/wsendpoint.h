@@ -45,6 +45,7 @@ struct WsEndpoint {
   const WsEndpointEvents *events;
   gpointer owner; /* NULL once it left */
   GPtrArray *clients;
+  WsPoll *poll;
   guint64 next_id;
 
   /* what a viewer gets who joins now */

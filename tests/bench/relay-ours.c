@@ -56,7 +56,8 @@ typedef struct {
 } Door;
 
 static void
-client_added (GstElement *sink, const gchar *id, gpointer user_data)
+client_added (
+    GstElement *sink, guint64 id, const gchar *remote, gpointer user_data)
 {
   Door *door = user_data;
 

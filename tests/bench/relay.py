@@ -34,7 +34,7 @@ def plugin_env(build):
 def record(build, folder):
     path = os.path.join(folder, 'stream.mp4')
     subprocess.run([
-        'gst-launch-1.0', '-q', 'dreamversesrc', 'name=s', 'segments=2',
+        'gst-launch-1.0', '-q', 'dreamversesrc', 'name=s', 'segments=1',
         'max-lead=18446744073709551615', 'width=1920', 'height=1088',
         's.video', '!', 'queue', '!', 'x264enc', 'tune=zerolatency',
         'speed-preset=ultrafast', 'pass=qual', 'quantizer=23',
