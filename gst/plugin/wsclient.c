@@ -41,7 +41,6 @@ ws_client_new (WsEndpoint *endpoint, guint64 id, GIOStream *stream,
   client->id = id;
   client->stream = g_object_ref (stream);
   client->in = G_POLLABLE_INPUT_STREAM (in);
-  client->out = G_POLLABLE_OUTPUT_STREAM (out);
   client->remote = g_strdup (remote);
   client->control = control;
   client->joined = client->heard = client->progress = g_get_monotonic_time ();
@@ -276,7 +275,6 @@ ws_client_pump (WsClient *client)
     return;
   for (;;) {
     GPollableReturn result;
-    GError *error = NULL;
     gsize written = 0;
     guint n;
 
@@ -290,9 +288,7 @@ ws_client_pump (WsClient *client)
       return;
     }
     n = client_vectors (client, vectors);
-    result = g_pollable_output_stream_writev_nonblocking (
-        client->out, vectors, n, &written, NULL, &error);
-    g_clear_error (&error);
+    result = ws_watch_send (&client->watch, vectors, n, &written);
     if (result == G_POLLABLE_RETURN_FAILED) {
       ws_client_fail (client, "vanished");
       return;

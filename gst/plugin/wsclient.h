@@ -47,7 +47,6 @@ struct WsClient {
   /* the socket */
   GIOStream *stream;
   GPollableInputStream *in;
-  GPollableOutputStream *out;
   WsWatch watch;
   gboolean started;
   gboolean blocked; /* waits for the socket to take more */

@@ -6,8 +6,11 @@
  */
 #include "wspoll.h"
 
+#include <errno.h>
 #include <glib-unix.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define TURN 64 /* sockets served before the main context gets its turn */
@@ -192,6 +195,43 @@ ws_watch_write (WsWatch *watch)
   g_source_set_callback (watch->out_source,
       (GSourceFunc)(void (*) (void))source_writable, watch, NULL);
   g_source_attach (watch->out_source, watch->poll->context);
+}
+
+/* To the socket itself: nothing in between needs to see the bytes. */
+static GPollableReturn
+socket_send (
+    gint fd, const GOutputVector *vectors, gsize n_vectors, gsize *written)
+{
+  struct iovec parts[WS_WATCH_MAX_VECTORS];
+  struct msghdr message = {.msg_iov = parts, .msg_iovlen = n_vectors};
+  gssize sent;
+  gsize i;
+
+  for (i = 0; i < n_vectors; i++) {
+    parts[i].iov_base = (gpointer)vectors[i].buffer;
+    parts[i].iov_len = vectors[i].size;
+  }
+  do
+    sent = sendmsg (fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  if (sent < 0)
+    return errno == EAGAIN || errno == EWOULDBLOCK
+               ? G_POLLABLE_RETURN_WOULD_BLOCK
+               : G_POLLABLE_RETURN_FAILED;
+  *written = (gsize)sent;
+  return G_POLLABLE_RETURN_OK;
+}
+
+GPollableReturn
+ws_watch_send (WsWatch *watch, const GOutputVector *vectors, gsize n_vectors,
+    gsize *written)
+{
+  *written = 0;
+  n_vectors = MIN (n_vectors, WS_WATCH_MAX_VECTORS);
+  if (watch->fd >= 0)
+    return socket_send (watch->fd, vectors, n_vectors, written);
+  return g_pollable_output_stream_writev_nonblocking (
+      watch->out, vectors, n_vectors, written, NULL, NULL);
 }
 
 void

@@ -13,6 +13,9 @@
 
 #include <gio/gio.h>
 
+/* Written in one go; what is beyond is left for the next. */
+#define WS_WATCH_MAX_VECTORS 64
+
 typedef struct WsPoll WsPoll;
 
 /* One stream that is waited for. @readable and @writable may clear any watch,
@@ -43,6 +46,9 @@ void ws_watch_init (WsWatch *watch, WsPoll *poll, GIOStream *stream,
 void ws_watch_read (WsWatch *watch);
 /* Calls @writable once, when the stream takes more. */
 void ws_watch_write (WsWatch *watch);
+/* Writes as much as the stream takes now. */
+GPollableReturn ws_watch_send (WsWatch *watch, const GOutputVector *vectors,
+    gsize n_vectors, gsize *written);
 void ws_watch_clear (WsWatch *watch);
 
 #endif

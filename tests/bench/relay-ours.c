@@ -6,7 +6,6 @@
  *
  *   relay-ours FILE VIEWERS UNITS INTERVAL_US
  */
-#include <gst/app/app.h>
 #include <gst/gst.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,7 +82,7 @@ wait_for (Door *door, guint clients)
 /* Fragment 1 .. n of the file over and over: the relay does not look at
  * decode times. */
 static void
-send_units (GstElement *source, GPtrArray *units, guint count, guint interval)
+send_units (GstPad *pad, GPtrArray *units, guint count, guint interval)
 {
   gint64 start = g_get_monotonic_time ();
 
@@ -94,19 +93,39 @@ send_units (GstElement *source, GPtrArray *units, guint count, guint interval)
 
     if (wait > 0)
       g_usleep (wait);
-    gst_app_src_push_buffer (
-        GST_APP_SRC (source), gst_buffer_new_wrapped_bytes (unit));
+    gst_pad_push (pad, gst_buffer_new_wrapped_bytes (unit));
   }
-  gst_app_src_end_of_stream (GST_APP_SRC (source));
+  gst_pad_push_event (pad, gst_event_new_eos ());
+}
+
+/* Stands for the streaming thread of a muxer. */
+static GstPad *
+link_source (GstElement *sink)
+{
+  GstPad *pad = gst_pad_new ("src", GST_PAD_SRC);
+  GstPad *peer = gst_element_get_static_pad (sink, "sink");
+  GstCaps *caps = gst_caps_from_string ("video/quicktime,variant=iso");
+  GstSegment segment;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_pad_link (pad, peer);
+  gst_pad_set_active (pad, TRUE);
+  gst_pad_push_event (pad, gst_event_new_stream_start ("bench"));
+  gst_pad_push_event (pad, gst_event_new_caps (caps));
+  gst_pad_push_event (pad, gst_event_new_segment (&segment));
+  gst_caps_unref (caps);
+  gst_object_unref (peer);
+  return pad;
 }
 
 int
 main (int argc, char **argv)
 {
-  GstElement *pipeline, *source, *sink;
+  GstElement *pipeline, *sink;
   GPtrArray *units;
   GstMessage *message;
   GstBus *bus;
+  GstPad *pad;
   Door door = {0};
   gdouble before;
   guint viewers, port;
@@ -121,14 +140,13 @@ main (int argc, char **argv)
   g_mutex_init (&door.lock);
   g_cond_init (&door.changed);
 
-  pipeline = gst_parse_launch (
-      "appsrc name=source format=time block=true max-bytes=4000000 "
-      "caps=video/quicktime,variant=iso ! soupwebsocketsink name=sink port=0 "
-      "max-clients=2000",
-      NULL);
-  source = gst_bin_get_by_name (GST_BIN (pipeline), "source");
-  sink = gst_bin_get_by_name (GST_BIN (pipeline), "sink");
+  pipeline = gst_pipeline_new (NULL);
+  sink = gst_element_factory_make ("soupwebsocketsink", NULL);
+  if (!sink)
+    g_error ("there is no soupwebsocketsink: is GST_PLUGIN_PATH set?");
+  g_object_set (sink, "port", 0, "max-clients", 2000, NULL);
   g_signal_connect (sink, "client-added", G_CALLBACK (client_added), &door);
+  gst_bin_add (GST_BIN (pipeline), sink);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   g_object_get (sink, "port", &port, NULL);
   printf ("%u\n", port);
@@ -136,7 +154,8 @@ main (int argc, char **argv)
   wait_for (&door, viewers);
 
   before = cpu_seconds ();
-  send_units (source, units, atoi (argv[3]), atoi (argv[4]));
+  pad = link_source (sink);
+  send_units (pad, units, atoi (argv[3]), atoi (argv[4]));
   bus = gst_element_get_bus (pipeline);
   message = gst_bus_timed_pop_filtered (
       bus, 300 * GST_SECOND, GST_MESSAGE_ERROR | GST_MESSAGE_EOS);
@@ -145,8 +164,8 @@ main (int argc, char **argv)
   g_clear_pointer (&message, gst_message_unref);
   gst_object_unref (bus);
   gst_element_set_state (pipeline, GST_STATE_NULL);
-  gst_object_unref (source);
-  gst_object_unref (sink);
+  gst_pad_set_active (pad, FALSE);
+  gst_object_unref (pad);
   gst_object_unref (pipeline);
   g_ptr_array_unref (units);
   g_mutex_clear (&door.lock);
