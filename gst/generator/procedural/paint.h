@@ -175,7 +175,8 @@ typedef enum {
 } LayerKind;
 
 #define LAYERS_MAX 9
-#define BLOCK 64 /* columns that are painted at once */
+#define SINK 0.5f /* of its rise that a layer sinks while a scene changes */
+#define BLOCK 64  /* columns that are painted at once */
 
 /* A stretch of one layer as floats, premultiplied: what the subjects paint. */
 typedef struct {
@@ -277,13 +278,15 @@ Rgb layer_seen (
 
 bool layer_open (Layer *layer, int width, int height);
 void layer_close (Layer *layer);
+#define GAIN_ONE 64
+
 /* Paints the blocks in view that are missing. */
 void layer_prepare (Layer *layer, const Set *set, const Noise *noise,
     double scroll, int height, Tile *tile);
 /* Draws it scrolled by @scroll pixels, @down rows lower, @amount 256ths of
- * it, down to row @end. */
+ * it, @gain 64ths as bright, down to row @end. */
 void layer_draw (const Layer *layer, const Canvas *canvas, double scroll,
-    int down, int amount, int end);
+    int down, int amount, int gain, int end);
 /* First picture row from which a layer hides all behind it. */
 int layer_solid (
     const Layer *layer, const Canvas *canvas, double scroll, int down);

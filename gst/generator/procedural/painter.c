@@ -116,6 +116,7 @@ typedef struct {
   int amount;  /* 256ths */
   float sink;  /* how far its shapes are under, [0, 1] */
   float shift; /* of the horizon, heights */
+  int gain;    /* 64ths: light now to the light it was painted in */
 } Part;
 
 static double
@@ -130,7 +131,7 @@ static int
 down_of (const DvPainter *painter, const Part *part, const Layer *layer)
 {
   float near = layer->foreground ? 0.15f : 1;
-  float rows = part->sink * layer->rise * 0.7f + part->shift * near;
+  float rows = part->sink * layer->rise * SINK + part->shift * near;
 
   /* Shapes never leave a gap under them. */
   return (int)(rows * (float)painter->height);
@@ -177,7 +178,7 @@ draw_layers (DvPainter *painter, const Canvas *canvas, const DvMoment *moment,
         end = solid;
     }
     layer_draw (layer, canvas, scroll_of (painter, moment, layer),
-        down_of (painter, part, layer), part->amount, end);
+        down_of (painter, part, layer), part->amount, part->gain, end);
   }
 }
 
@@ -205,6 +206,21 @@ draw_craters (const DvPainter *painter, const Canvas *canvas,
             y * (float)unit + (float)down_of (painter, &parts[p], layer));
       }
     }
+}
+
+/* How much brighter the ground is in the second light, 64ths; twice at
+ * most. */
+static int
+gain_of (const Light *painted, const Light *now)
+{
+  Rgb before = rgb_add (painted->ambient, rgb_scale (painted->sun, 0.5f));
+  Rgb after = rgb_add (now->ambient, rgb_scale (now->sun, 0.5f));
+
+  return (int)dv_clamp (
+      GAIN_ONE * rgb_luma (after) * now->gain /
+              dv_max (0.01f, rgb_luma (before) * painted->gain) +
+          0.5f,
+      10, 2 * GAIN_ONE);
 }
 
 void
@@ -245,17 +261,21 @@ dv_painter_draw (
     sun_x = only->sun_x;
   }
   if (from)
-    parts[n_parts++] =
-        (Part){from, to ? (int)dv_min (256, 512 * (1 - mix)) : 256,
-            to ? dv_smooth (0.3f, 1, mix) : 0, horizon - from->horizon};
+    parts[n_parts++] = (Part){from,
+        to ? (int)dv_min (256, 512 * (1 - mix)) : 256,
+        to ? dv_smooth (0.3f, 1, mix) : 0, horizon - from->horizon, GAIN_ONE};
   if (to)
     parts[n_parts++] = (Part){to, from ? (int)dv_min (256, 512 * mix) : 256,
-        from ? 1 - dv_smooth (0, 0.8f, mix) : 0, horizon - to->horizon};
+        from ? 1 - dv_smooth (0, 0.8f, mix) : 0, horizon - to->horizon,
+        GAIN_ONE};
   /* The same shapes in another light stay where they are. */
   if (from && to && from->scene.seed == to->scene.seed)
     parts[0].sink = parts[1].sink = 0;
 
   light_of_scene (&light, &moment->scene, sun_x, horizon);
+  for (int p = 0; p < n_parts; p++)
+    parts[p].gain =
+        n_parts == 1 ? GAIN_ONE : gain_of (&parts[p].set->light, &light);
   hidden = canvas.height;
   for (int p = 0; p < n_parts; p++)
     for (int i = 0; i < parts[p].set->n_layers; i++) {

@@ -190,7 +190,7 @@ terrain_plan (Set *set)
 
     if (!water && !nearer->foreground)
       set->layer[i].bottom =
-          dv_min (1, nearer->base + 0.7f * nearer->rise + 0.02f);
+          dv_min (1, nearer->base + SINK * nearer->rise + 0.02f);
   }
 }
 
@@ -381,18 +381,18 @@ static Rgb
 shade_canyon (const Ground *g, double x, float y, float deep, float slope)
 {
   float near = 0.6f + g->layer->depth;
-  float bend = 0.035f * noise_sum (g->noise, x * 2.2, (double)(y * 3), 3);
+  float bend = 0.035f * noise_sum (g->noise, x * 2.2, (double)(y * 3), 2);
   float strata = noise_bands (
-      g->noise, 3.7 + x * 0.9, (double)((y + bend) * 70 / near), 3);
+      g->noise, 3.7 + x * 0.9, (double)((y + bend) * 70 / near), 2);
   float ledge =
       noise_at (g->noise, 9.1 + x * 0.3, (double)((y + bend) * 26 / near));
   /* Buttresses, rounder at the foot where rubble lies. */
   double u = x * 11 / (double)near;
   float talus = dv_smooth (0.35f, 0.9f, deep / dv_max (0.03f, g->layer->rise));
-  float a = noise_bands (g->noise, u, (double)(y * (4 + 14 * talus)), 3);
+  float a = noise_bands (g->noise, u, (double)(y * (4 + 14 * talus)), 2);
   float b = noise_bands (
-      g->noise, u + 0.22 * (double)g->side, (double)(y * (4 + 14 * talus)), 3);
-  float grain = noise_sum (g->noise, x * 80, (double)(y * 120), 3);
+      g->noise, u + 0.22 * (double)g->side, (double)(y * (4 + 14 * talus)), 2);
+  float grain = noise_sum (g->noise, x * 80, (double)(y * 120), 2);
   Rgb rock = rgb_mix (rgb8 (142, 70, 48), rgb8 (224, 154, 104), strata);
   float face =
       dv_clamp (0.46f + 1.5f * (a - b) * (1 - 0.4f * talus) +

@@ -387,7 +387,9 @@ draw_swells (Water *water, const Canvas *canvas, const DvMoment *moment,
     Rgb pale = rgb_mix (sea, light->horizon, 0.42f - 0.22f * t);
     Yuv colours[3];
     float low = base - 1.7f * size;
-    int top = (int)dv_max (low, horizon * height) & ~1;
+    /* Not above the rows that have ripples. */
+    int shore = ((int)(horizon * height) + 1) & ~1;
+    int top = low > (float)shore ? (int)low & ~1 : shore;
     int end = i == SWELLS - 1 ? canvas->height
                               : (int)dv_min (base + depth + size, height);
 

@@ -388,6 +388,42 @@ START_TEST (the_gallery_is_pairwise_unlike)
 }
 END_TEST
 
+/* The bytes themselves, the same with every compiler and on every machine. A
+ * change of the look changes them: DV_SHOW=1 prints the new ones. */
+static const struct {
+  int from, to;
+  double seconds;
+  float mix;
+  uint32_t crc;
+} golden[] = {
+    {0, 0, 2.5, 0, 0x025145a0},
+    {1, 1, 61.25, 0, 0x2314f0df},
+    {2, 3, 5, 0.3f, 0xeb2563a2},
+    {4, 5, 3600.5, 0.5f, 0xfd198295},
+    {6, 7, 12, 0.8f, 0xc863dedc},
+    {8, 9, 1, 0.1f, 0x466a35a8},
+    {10, 10, 86400, 0, 0x544106a5},
+    {11, 1, 7, 0.65f, 0x220293ba},
+};
+
+START_TEST (the_bytes_are_the_same_everywhere)
+{
+  DvMoment moment = moment_at (dv_gallery[golden[_i].from].prompt,
+      dv_gallery[golden[_i].to].prompt, golden[_i].seconds, golden[_i].mix);
+  DvPainter *painter = dv_painter_new (160, 96);
+  Picture picture;
+  uint32_t crc;
+
+  picture_open (&picture, 160, 96, 0);
+  crc = draw_crc (painter, &moment, &picture);
+  if (getenv ("DV_SHOW"))
+    printf ("# golden %d: 0x%08x\n", _i, crc);
+  ck_assert_uint_eq (crc, golden[_i].crc);
+  picture_close (&picture);
+  dv_painter_free (painter);
+}
+END_TEST
+
 /* A start image's colours are seen in the picture. */
 START_TEST (a_start_image_colours_the_picture)
 {
@@ -423,11 +459,12 @@ int
 main (void)
 {
   Suite *suite = suite_create ("painter");
-  TCase *test = tcase_create ("all");
+  TCase *test = tcase_create ("all"), *golden_test = tcase_create ("golden");
   SRunner *runner = srunner_create (suite);
   int failed;
 
   suite_add_tcase (suite, test);
+  suite_add_tcase (suite, golden_test);
   tcase_add_test (test, a_moment_always_looks_the_same);
   tcase_add_test (test, the_ends_of_a_morph_are_its_scenes);
   tcase_add_test (test, a_morph_goes_in_small_steps);
@@ -436,6 +473,8 @@ main (void)
   tcase_add_test (test, memory_does_not_grow_with_frames);
   tcase_add_test (test, far_away_nothing_jumps);
   tcase_add_test (test, the_gallery_is_pairwise_unlike);
+  tcase_add_loop_test (golden_test, the_bytes_are_the_same_everywhere, 0,
+      sizeof golden / sizeof *golden);
   tcase_add_test (test, a_start_image_colours_the_picture);
   srunner_run_all (runner, CK_ENV);
   failed = srunner_ntests_failed (runner);
