@@ -43,10 +43,12 @@ handover_take (gpointer data)
 {
   Handover *handover = data;
   WsEndpoint *endpoint = handover->self->route->endpoint;
+  gboolean last =
+      handover->size && ws_endpoint_taken (endpoint, handover->size);
 
-  if (handover->size)
-    ws_endpoint_taken (endpoint, handover->size);
   ws_order_take (&handover->self->order, g_steal_pointer (&handover->event));
+  if (last)
+    ws_endpoint_pump_now (endpoint);
 }
 
 static void

@@ -522,14 +522,13 @@ endpoint_tick (gpointer user_data)
 
 /* ---- the stream ---- */
 
-static gboolean
-endpoint_wake (gpointer user_data)
+/* Gives every viewer what is new. */
+static void
+endpoint_pump (WsEndpoint *endpoint)
 {
-  WsEndpoint *endpoint = user_data;
   gint64 now;
   guint i;
 
-  g_clear_pointer (&endpoint->wake, g_source_unref);
   for (i = 0; i < endpoint->clients->len; i++)
     ws_client_pump (g_ptr_array_index (endpoint->clients, i));
   /* After writing: a write that begins now has waited for nothing yet. */
@@ -537,6 +536,15 @@ endpoint_wake (gpointer user_data)
   for (i = 0; i < endpoint->clients->len; i++)
     client_enforce (endpoint, g_ptr_array_index (endpoint->clients, i), now);
   endpoint_trim (endpoint);
+}
+
+static gboolean
+endpoint_wake (gpointer user_data)
+{
+  WsEndpoint *endpoint = user_data;
+
+  g_clear_pointer (&endpoint->wake, g_source_unref);
+  endpoint_pump (endpoint);
   return G_SOURCE_REMOVE;
 }
 
@@ -617,13 +625,26 @@ ws_endpoint_hand_over (WsEndpoint *endpoint, gsize size)
   return !flushing;
 }
 
-void
+gboolean
 ws_endpoint_taken (WsEndpoint *endpoint, gsize size)
 {
+  gboolean last;
+
   g_mutex_lock (&endpoint->lock);
   endpoint->handed_over -= size;
+  last = endpoint->handed_over == 0;
   g_cond_broadcast (&endpoint->cond);
   g_mutex_unlock (&endpoint->lock);
+  return last;
+}
+
+void
+ws_endpoint_pump_now (WsEndpoint *endpoint)
+{
+  if (endpoint->wake) {
+    drop_source (&endpoint->wake);
+    endpoint_pump (endpoint);
+  }
 }
 
 void

@@ -96,7 +96,11 @@ void ws_endpoint_restart (WsEndpoint *endpoint);
 
 /* Sink's threads: waits for room in the hand-over; FALSE when flushing. */
 gboolean ws_endpoint_hand_over (WsEndpoint *endpoint, gsize size);
-void ws_endpoint_taken (WsEndpoint *endpoint, gsize size);
+/* Relay thread: TRUE if that was all that is on its way. */
+gboolean ws_endpoint_taken (WsEndpoint *endpoint, gsize size);
+/* Relay thread: writes what was pushed at once, instead of in its next round,
+ * each of which costs a look at every viewer's socket. */
+void ws_endpoint_pump_now (WsEndpoint *endpoint);
 void ws_endpoint_set_flushing (WsEndpoint *endpoint, gboolean flushing);
 /* Sink's threads: waits until every viewer that still reads has everything,
  * for at most @patience us. */

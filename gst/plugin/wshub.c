@@ -206,7 +206,7 @@ hub_new (const gchar *address, guint port, const gchar *certificate,
   }
   hub->context = g_main_context_new ();
   hub->loop = g_main_loop_new (hub->context, FALSE);
-  hub->thread = g_thread_new ("dreamverse-relay", hub_thread, hub);
+  hub->thread = g_thread_new ("ws-relay", hub_thread, hub);
   return hub;
 }
 
