@@ -94,7 +94,7 @@ main (int argc, char **argv)
   painter = dv_painter_new (width, height);
   luma = (size_t)width * height;
   size = luma + luma / 2;
-  memory = malloc (size);
+  memory = calloc (1, size);
   if (!painter || !memory) {
     fprintf (stderr, "gallery: no painter for %ux%u\n", width, height);
     return 1;
