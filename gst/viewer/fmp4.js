@@ -109,7 +109,8 @@ function trunOf(data, box, duration, sampleFlags) {
   if (at + stride * count > box.end)
     throw new Error('trun is cut short');
   if (flags & 0x400 && count > 0 && !haveFirst)
-    first = data.getUint32(at + (flags & 0x100 ? 4 : 0) + (flags & 0x200 ? 4 : 0));
+    first = data.getUint32(at + (flags & 0x100 ? 4 : 0)
+      + (flags & 0x200 ? 4 : 0));
   if (!(flags & 0x100))
     return { total: duration * count, first };
   let total = 0;

@@ -36,7 +36,8 @@ const page = {
   jumpTo: null, /* … and its first segment: go there as soon as it plays */
 };
 const wire = new Wire(socketAddress(location, query));
-const player = new Player(video, { sequence: query.get('mode') === 'sequence' });
+const player = new Player(video,
+  { sequence: query.get('mode') === 'sequence' });
 const segments = new Segments();
 const clip = new Clip();
 const timeline = new Timeline($('timeline'), $('segments'), segments);
@@ -150,7 +151,8 @@ wire.addEventListener('bytes', ({ detail: bytes }) => {
 
 wire.addEventListener('closed', ({ detail }) => {
   const reason = words.closed(detail);
-  const again = `Trying again in ${Math.max(1, Math.round(detail.wait / 1000))} s.`;
+  const wait = Math.max(1, Math.round(detail.wait / 1000));
+  const again = `Trying again in ${wait} s.`;
   segments.retire();
   player.finish();
   if (page.complete && detail.opened)

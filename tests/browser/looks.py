@@ -4,8 +4,6 @@
 pictures are left in DREAMVERSE_SCREENSHOTS for a person to look at."""
 
 import os
-import sys
-import tempfile
 import time
 
 from stream import Stream
@@ -13,9 +11,8 @@ from viewer import Viewer, check, need_browser
 from webdriver import ENTER
 
 need_browser()
-shots = (sys.argv[1] if len(sys.argv) > 1
-         else os.environ.get('DREAMVERSE_SCREENSHOTS') or tempfile.mkdtemp())
-FOR_DOCS = 'DREAMVERSE_SCREENSHOTS' in os.environ
+KEEP = os.environ.get('DREAMVERSE_SCREENSHOTS')
+FOR_DOCS = KEEP is not None
 PROMPTS = [
     'a canyon at sunset, a flock of birds',
     'cherry blossom on gentle hills in spring, a sunny morning',
@@ -53,7 +50,7 @@ def look(view, name, width, height, scale, theme):
     time.sleep(1.5)
     check(view.js(OVERFLOW) <= 0, f'{name}: no sideways scrolling')
     check(view.js(SMALL) == [], f'{name}: buttons are large enough')
-    view.screenshot(os.path.join(shots, f'viewer-{name}.jpg'), jpeg=88)
+    view.screenshot(os.path.join(KEEP or view.home, f'viewer-{name}.jpg'), jpeg=88)
     return view.js(GROUND)
 
 
@@ -86,4 +83,3 @@ with Stream(source=f'prompt="{PROMPTS[0]}" {SIZE}') as stream, \
     check(view.js('return document.getElementById("help").open'),
           'the keys are listed')
     check(view.complaints() == [], 'the console is quiet')
-    print(shots)
