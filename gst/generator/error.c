@@ -8,8 +8,8 @@
 #include <stdio.h>
 
 DvStatus
-dv_fail (DvError *error, DvStatus code, const char *stage, const char *format,
-    ...)
+dv_fail (
+    DvError *error, DvStatus code, const char *stage, const char *format, ...)
 {
   va_list args;
 

@@ -35,12 +35,12 @@ typedef struct {
 } DvModelSpec;
 
 typedef struct {
-  const char *name;     /* "procedural", "LTX-2 …": shown wherever one looks */
-  const char *device;   /* the device in use, "cpu" or "cuda:N" */
-  bool procedural;      /* a drawing: nobody may take it for a neural model */
-  uint32_t size_step;   /* width and height must be multiples of this */
-  uint32_t min_size;    /* smallest width and height, pixels */
-  uint32_t max_size;    /* largest width and height, pixels */
+  const char *name;   /* "procedural", "LTX-2 …": shown wherever one looks */
+  const char *device; /* the device in use, "cpu" or "cuda:N" */
+  bool procedural;    /* a drawing: nobody may take it for a neural model */
+  uint32_t size_step; /* width and height must be multiples of this */
+  uint32_t min_size;  /* smallest width and height, pixels */
+  uint32_t max_size;  /* largest width and height, pixels */
   uint32_t sample_rate; /* Hz, of the samples handed to commit_audio */
   uint32_t channels;    /* interleaved */
 } DvModelInfo;
@@ -143,10 +143,10 @@ void dv_session_reset (DvSession *session);
 /* Continuation state as bytes, to be freed with free(). Loading refuses what
  * is not a state of this model and version, and then leaves the session as it
  * was. */
-DvStatus dv_session_save (DvSession *session, uint8_t **data, size_t *size,
-    DvError *error);
-DvStatus dv_session_load (DvSession *session, const uint8_t *data, size_t size,
-    DvError *error);
+DvStatus dv_session_save (
+    DvSession *session, uint8_t **data, size_t *size, DvError *error);
+DvStatus dv_session_load (
+    DvSession *session, const uint8_t *data, size_t size, DvError *error);
 
 /* Makes one segment. When it returns DV_OK the continuation state is saved in
  * the session and @report (may be NULL) holds the timings. After anything

@@ -15,8 +15,7 @@ dv_segment_check (const DvSegmentSpec *spec, DvError *error)
     return dv_fail (error, DV_ERROR_ARGUMENT, "segment",
         "frame rate %u/%u is not above zero", spec->fps_n, spec->fps_d);
   if (spec->rate == 0)
-    return dv_fail (
-        error, DV_ERROR_ARGUMENT, "segment", "sample rate is zero");
+    return dv_fail (error, DV_ERROR_ARGUMENT, "segment", "sample rate is zero");
   if (spec->frames == 0)
     return dv_fail (error, DV_ERROR_ARGUMENT, "segment",
         "a segment must have at least one frame");
@@ -34,21 +33,21 @@ dv_segment_check (const DvSegmentSpec *spec, DvError *error)
 uint64_t
 dv_segment_samples (const DvSegmentSpec *spec, uint64_t frames)
 {
-  Wide divided = (Wide) frames * spec->rate * spec->fps_d;
+  Wide divided = (Wide)frames * spec->rate * spec->fps_d;
 
-  return (uint64_t) ((divided + spec->fps_n / 2) / spec->fps_n);
+  return (uint64_t)((divided + spec->fps_n / 2) / spec->fps_n);
 }
 
 uint64_t
 dv_segment_frame_time (const DvSegmentSpec *spec, uint64_t frame)
 {
-  return (uint64_t) ((Wide) frame * NS_PER_SECOND * spec->fps_d / spec->fps_n);
+  return (uint64_t)((Wide)frame * NS_PER_SECOND * spec->fps_d / spec->fps_n);
 }
 
 uint64_t
 dv_segment_sample_time (const DvSegmentSpec *spec, uint64_t sample)
 {
-  return (uint64_t) ((Wide) sample * NS_PER_SECOND / spec->rate);
+  return (uint64_t)((Wide)sample * NS_PER_SECOND / spec->rate);
 }
 
 void
@@ -59,8 +58,8 @@ dv_segment_plan (const DvSegmentSpec *spec, uint64_t frames_before,
   plan->frames = spec->frames - plan->trim_frames;
   plan->first_frame = frames_before;
   plan->first_sample = dv_segment_samples (spec, frames_before);
-  plan->samples = dv_segment_samples (spec, frames_before + plan->frames)
-                  - plan->first_sample;
-  plan->trim_samples
-      = continued ? dv_segment_samples (spec, spec->audio_overlap) : 0;
+  plan->samples = dv_segment_samples (spec, frames_before + plan->frames) -
+                  plan->first_sample;
+  plan->trim_samples =
+      continued ? dv_segment_samples (spec, spec->audio_overlap) : 0;
 }

@@ -20,10 +20,10 @@
 #define DV_DEFAULT_AUDIO_OVERLAP 49
 
 typedef struct {
-  uint32_t fps_n, fps_d; /* frame rate, a fraction */
-  uint32_t rate;         /* audio samples a second */
-  uint32_t frames;       /* F */
-  uint32_t overlap;      /* V, frames; below F */
+  uint32_t fps_n, fps_d;  /* frame rate, a fraction */
+  uint32_t rate;          /* audio samples a second */
+  uint32_t frames;        /* F */
+  uint32_t overlap;       /* V, frames; below F */
   uint32_t audio_overlap; /* A, in video frames: what the model repeats of the
                            * audio. At least V. */
 } DvSegmentSpec;
@@ -31,13 +31,13 @@ typedef struct {
 /* Where one segment stands in the stream and what is kept of what the model
  * makes. */
 typedef struct {
-  uint32_t frames;         /* frames kept: F, or F - V */
-  uint32_t trim_frames;    /* frames cut from the head: 0, or V */
-  uint64_t first_frame;    /* frames of the stream before this segment */
-  uint64_t first_sample;   /* samples of the stream before this segment */
-  uint64_t samples;        /* samples kept: up to the cumulative boundary */
-  uint64_t trim_samples;   /* samples cut from the head of the model's audio:
-                            * 0, or round (A * rate * d / n) */
+  uint32_t frames;       /* frames kept: F, or F - V */
+  uint32_t trim_frames;  /* frames cut from the head: 0, or V */
+  uint64_t first_frame;  /* frames of the stream before this segment */
+  uint64_t first_sample; /* samples of the stream before this segment */
+  uint64_t samples;      /* samples kept: up to the cumulative boundary */
+  uint64_t trim_samples; /* samples cut from the head of the model's audio:
+                          * 0, or round (A * rate * d / n) */
 } DvSegmentPlan;
 
 /* Refuses zero rates, V >= F, A < V. */

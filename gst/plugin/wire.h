@@ -18,17 +18,18 @@
 #define WIRE_MEDIA_SEGMENT_COMPLETE "media_segment_complete"
 #define WIRE_SEGMENT_COMPLETE "ltx2_segment_complete"
 #define WIRE_STREAM_COMPLETE "ltx2_stream_complete"
-#define WIRE_MEDIA_SKIPPED "media_skipped" /* brought forward: from, to, bytes */
+#define WIRE_MEDIA_SKIPPED                                                     \
+  "media_skipped" /* brought forward: from, to, bytes */
 #define WIRE_PROMPT_RECEIVED "prompt_received"
 #define WIRE_PAUSED_UPDATED "generation_paused_updated"
 #define WIRE_RESET_APPLIED "seed_prompts_reset_applied"
 #define WIRE_ERROR "error" /* code, message, segment_idx?, stream_id? */
 
 /* viewer -> server */
-#define WIRE_APPEND_PROMPT "append_prompt" /* prompt, prompt_id */
+#define WIRE_APPEND_PROMPT "append_prompt"      /* prompt, prompt_id */
 #define WIRE_SET_PAUSED "set_generation_paused" /* paused */
 #define WIRE_RESET "reset_to_seed_prompts"
 #define WIRE_RESTART "restart_generation" /* the same, and unpauses */
-#define WIRE_LEAVE "leave" /* closes the connection, code 1000 */
+#define WIRE_LEAVE "leave"                /* closes the connection, code 1000 */
 
 #endif

@@ -10,7 +10,7 @@ find_tool ()
   for version in '' -14 -15 -16 -17 -18 -19; do
     if command -v "$1$version"; then return; fi
   done
-  ls /usr/lib/llvm-*/bin/"$1" 2>/dev/null | tail -n 1
+  find /usr/lib -path "/usr/lib/llvm-*/bin/$1" 2>/dev/null | tail -n 1
 }
 profdata=$(find_tool llvm-profdata)
 cov=$(find_tool llvm-cov)

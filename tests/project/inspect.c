@@ -10,8 +10,23 @@
 
 #include <stdio.h>
 
+/* GLib's types as one says them. */
 static const gchar *
-type_name (const GParamSpec *spec)
+plain_name (GType type)
+{
+  const gchar *name = g_type_name (type);
+
+  if (type == G_TYPE_STRING)
+    return "string";
+  if (type == G_TYPE_NONE)
+    return "nothing";
+  if (G_TYPE_IS_FUNDAMENTAL (type) && name[0] == 'g')
+    return name + 1;
+  return name;
+}
+
+static const gchar *
+property_type (const GParamSpec *spec)
 {
   GType type = spec->value_type;
 
@@ -25,9 +40,7 @@ type_name (const GParamSpec *spec)
     return "strings";
   if (G_TYPE_IS_ENUM (type))
     return "enum";
-  if (type == G_TYPE_STRING)
-    return "string";
-  return g_type_name (type);
+  return plain_name (type);
 }
 
 static gchar *
@@ -69,7 +82,7 @@ print_properties (const gchar *name, GstElement *element)
       continue;
     text = default_text (spec[i]);
     printf ("%s\t| `%s` | %s | %s | %s |\n", name, spec[i]->name,
-        type_name (spec[i]), text, g_param_spec_get_blurb (spec[i]));
+        property_type (spec[i]), text, g_param_spec_get_blurb (spec[i]));
     g_free (text);
   }
   g_free (spec);
@@ -88,8 +101,8 @@ print_signals (const gchar *name, GstElement *element)
     printf ("%s\t| `%s` | %s | (", name, query.signal_name,
         query.signal_flags & G_SIGNAL_ACTION ? "action" : "signal");
     for (k = 0; k < query.n_params; k++)
-      printf ("%s%s", k ? ", " : "", g_type_name (query.param_types[k]));
-    printf (") → %s |\n", g_type_name (query.return_type));
+      printf ("%s%s", k ? ", " : "", plain_name (query.param_types[k]));
+    printf (") → %s |\n", plain_name (query.return_type));
   }
   g_free (id);
 }

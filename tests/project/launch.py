@@ -24,6 +24,13 @@ def lines_of(path):
         text = file.read()
     if path.endswith((".c", ".h")):
         text = re.sub(r"^ \* ?", "", text, flags=re.M)
+        # An example is one line, however it is broken.
+        blocks = re.findall(r"\|\[(.*?)\]\|", text, re.S)
+        return [
+            " ".join(block.replace("\\\n", " ").split())
+            for block in blocks
+            if block.strip().startswith("gst-launch-1.0 ")
+        ]
     text = re.sub(r"\\\n\s*", " ", text)
     return re.findall(r"^[ \t]*(gst-launch-1\.0 .*)$", text, re.M)
 
@@ -76,7 +83,7 @@ count = 0
 for source in sorted(sources):
     found = lines_of(source)
     with open(source, encoding="utf-8") as f:
-        if "GST_DEFINE_ELEMENT_REGISTER" in (c := f.read()) or "SECTION:element" in c:
+        if "SECTION:element" in f.read():
             if not found:
                 print(f"{source}: no launch line in its SECTION")
                 failed += 1
