@@ -95,8 +95,9 @@ G_BEGIN_DECLS
 /* ---- events downstream ---- */
 
 /* Serialized, before the first buffer of a segment, on both pads: the segment
- * fields, model, procedural, start, end, frames, samples. dreamversemux sends
- * it once, before the segment's init segment. */
+ * fields, model, procedural, start, end, frames, samples, last (closing silence
+ * and EOS follow it, as far as one knows). dreamversemux sends it once, before
+ * the segment's init segment. */
 #define GST_DREAMVERSE_EVENT_SEGMENT "dreamverse-segment"
 /* Out of band (CUSTOM_DOWNSTREAM_OOB): the segment ends earlier than it was
  * announced: the segment fields, start, end (new). It overtakes data: what

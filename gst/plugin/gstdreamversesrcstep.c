@@ -65,7 +65,8 @@ announce (GstDreamverseWorker *w)
   gst_dreamverse_structure_set_model (s, w->run->info);
   gst_structure_set (s, GST_DREAMVERSE_FIELD_FRAMES, G_TYPE_UINT,
       w->plan.frames, GST_DREAMVERSE_FIELD_SAMPLES, G_TYPE_UINT64,
-      (guint64)w->plan.samples, NULL);
+      (guint64)w->plan.samples, GST_DREAMVERSE_FIELD_LAST, G_TYPE_BOOLEAN,
+      w->src->segments && w->attempt.index >= w->src->segments, NULL);
   event = gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM, s);
   gst_dreamverse_queue_begin_segment (&w->run->queue);
   gst_dreamverse_worker_enqueue (

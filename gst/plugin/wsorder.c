@@ -334,8 +334,11 @@ take_fragment (WsOrder *order, WsEvent *event)
 static void
 take_media_complete (WsOrder *order, WsEvent *event)
 {
-  gboolean last = order->announced && order->announced_last &&
-                  order->segments_done + 1 >= order->announced_segments;
+  /* Known from the start, or from the end of the last step, which on a slow
+   * machine may come after the end of its media. */
+  gboolean last =
+      event->last || (order->announced && order->announced_last &&
+                         order->segments_done + 1 >= order->announced_segments);
 
   order->marked = TRUE;
   if (order->segment_open &&
