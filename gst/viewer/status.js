@@ -96,10 +96,10 @@ export class Status {
     const { state } = player;
     if (this.alarmed && state !== 'playing')
       this.curtain('');
+    else if (page.complete && state !== 'playing')
+      this.curtain('The stream has ended.', false);
     else if (!wire.connected)
       this.curtain(state === 'idle' ? 'Looking for the server…' : '');
-    else if (state === 'ended' || (page.complete && state !== 'playing'))
-      this.curtain('The stream has ended.', false);
     else if (state === 'idle')
       this.curtain('Connected. Waiting for the first segment…');
     else if (state === 'buffering')

@@ -155,9 +155,13 @@ wire.addEventListener('closed', ({ detail }) => {
   const again = `Trying again in ${wait} s.`;
   segments.retire();
   player.finish();
-  if (page.complete && detail.opened)
-    status.notice('The stream has ended. Watching for a new one.');
-  else if (status.alarmed) /* the first error says most */
+  if (page.complete) { /* that nobody is there is no fault */
+    status.link('held', 'Stream ended');
+    status.notice('Watching for a new stream.');
+    status.show();
+    return;
+  }
+  if (status.alarmed) /* the first error says most */
     status.add(`${reason} ${again}`);
   else
     status.alarm(reason, { more: again });

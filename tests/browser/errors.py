@@ -44,6 +44,16 @@ with Viewer(960, 700) as view:
               '.textContent) && !document.getElementById("alert").hidden', 30)
     check(True, f'a server that went away: {view.text("#alert-text")}')
 
+    with Stream(source='segments=4') as stream:
+        view.open(stream.url)
+        view.wait_until("player.state === 'ended'", 40, 'the end')
+        check(stream.process.wait(20) == 0, 'the pipeline ended well')
+    view.wait_until('!wire.connected', 20)
+    check(view.text('#curtain-text') == 'The stream has ended.'
+          and view.text('#link-text') == 'Stream ended'
+          and not view.js('return dreamverse.status.alarmed'),
+          'an end is no fault')
+
     with Stream(sink='token=moonlight') as stream:
         view.open(stream.url)
         view.wait('return /refused/.test('
