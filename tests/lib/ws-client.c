@@ -113,6 +113,8 @@ read_answer (TestWs *ws)
     end = g_strstr_len (
         (const gchar *)ws->bytes->data, ws->bytes->len, "\r\n\r\n");
   } while (end == NULL);
+  /* The scans below want a string. */
+  ws->bytes->data[end - (const gchar *)ws->bytes->data] = '\0';
   sscanf ((const gchar *)ws->bytes->data, "HTTP/1.1 %u", &ws->status);
   line = g_strstr_len ((const gchar *)ws->bytes->data,
       end - (const gchar *)ws->bytes->data, "Sec-WebSocket-Protocol: ");
