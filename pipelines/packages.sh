@@ -22,7 +22,9 @@ packages_test=(check ffmpeg python3 python3-websockets chromium chromium-driver
 packages_missing ()
 {
   local have name
-  have=" $(dpkg-query -W -f '${Package}=${db:Status-Status} ' "$@" 2>/dev/null)"
+  # It fails where one is unknown, which on a new machine some are.
+  have=" $(dpkg-query -W -f '${Package}=${db:Status-Status} ' "$@" 2>/dev/null \
+    || true)"
   for name; do
     case $have in
       *" $name=installed "*) ;;
