@@ -49,6 +49,7 @@ mkdir "$work/bin"
 cat >"$work/bin/dpkg-query" <<'STANDIN'
 #!/bin/bash
 for name in $HAVE; do printf '%s=installed ' "$name"; done
+exit 1 # as when one of the packages was never heard of
 STANDIN
 cat >"$work/bin/apt-get" <<'STANDIN'
 #!/bin/bash
