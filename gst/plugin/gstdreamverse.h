@@ -103,6 +103,9 @@ G_BEGIN_DECLS
  * announced: the segment fields, start, end (new). It overtakes data: what
  * counts is the time in it. */
 #define GST_DREAMVERSE_EVENT_SEGMENT_ABORTED "dreamverse-segment-aborted"
+/* Out of band: the segment turned out to be the last of the stream: the
+ * segment fields, last. What follows it is closing silence, and EOS. */
+#define GST_DREAMVERSE_EVENT_SEGMENT_LAST "dreamverse-segment-last"
 /* Serialized, from dreamversemux, after the last byte of a segment: fields as
  * the message of this name. */
 #define GST_DREAMVERSE_EVENT_MEDIA_COMPLETE "dreamverse-media-complete"

@@ -23,6 +23,9 @@ GST_DEBUG_CATEGORY_EXTERN (gst_dreamverse_mux_debug);
 
 /* Enough for what comes while the muxer is reset, and for AUDIO_HOLD. */
 #define MAX_BUFFERS 16
+/* After the last segment EOS is due at once; this is for the case that it is
+ * not: the segment ends without it. */
+#define EOS_PATIENCE (2 * G_USEC_PER_SEC)
 
 struct _GstDreamverseGate {
   GstElement parent;
@@ -289,18 +292,41 @@ gate_is_priming (GstDreamverseGate *self, GstDreamverseTime pts)
   return pts - self->state->delay + 1000 < self->first;
 }
 
-/* Time that runs back, and closing silence beyond the end of its video. */
+/* Closing silence beyond the end of its video. */
+static gboolean
+gate_is_tail (GstDreamverseGate *self, GstDreamverseTime pts,
+    GstClockTime duration, GstDreamverseTime end)
+{
+  return GST_CLOCK_STIME_IS_VALID (end) &&
+         pts - self->state->delay + (GstDreamverseTime)duration / 2 >= end;
+}
+
+/* Time that runs back, or closing silence that is too much. */
 static gboolean
 gate_is_surplus (GstDreamverseGate *self, GstDreamverseTime pts,
     GstDreamverseTime dts, GstClockTime duration)
 {
-  GstDreamverseTime tail = self->timeline->tail_end;
-
   if (GST_CLOCK_STIME_IS_VALID (self->dts_end) &&
       dts + (GstDreamverseTime)duration / 2 < self->dts_end)
     return TRUE;
-  return GST_CLOCK_STIME_IS_VALID (tail) &&
-         pts - self->state->delay + (GstDreamverseTime)duration / 2 >= tail;
+  return gate_is_tail (self, pts, duration, self->timeline->tail_end);
+}
+
+/* The filling is at its end and waits for EOS. */
+static void
+gate_wait_final (GstDreamverseGate *self)
+{
+  GstDreamverseTimeline *timeline = self->timeline;
+
+  if (g_cond_wait_until (&timeline->cond, &timeline->lock,
+          timeline->last_in_us + EOS_PATIENCE) ||
+      !gst_dreamverse_timeline_is_final (timeline) ||
+      g_get_monotonic_time () < timeline->last_in_us + EOS_PATIENCE)
+    return;
+  GST_INFO_OBJECT (timeline->bin, "%s was said to be the last, but no EOS came",
+      timeline->piece->stream_id);
+  timeline->piece->last = FALSE;
+  g_cond_broadcast (&timeline->cond);
 }
 
 static void
@@ -442,6 +468,16 @@ gate_take_buffer (GstDreamverseGate *self, GstBuffer *buffer)
     gate_wait (self);
     return;
   }
+  if (self->track == GST_DREAMVERSE_AUDIO &&
+      gst_dreamverse_timeline_is_final (timeline) &&
+      gate_is_tail (self, pts, duration, timeline->piece->end)) {
+    if (!gst_dreamverse_timeline_tail_is_known (
+            timeline, self->buffers, gate_has_last (self))) {
+      gate_wait_final (self);
+      return;
+    }
+    timeline->tail_end = timeline->piece->end;
+  }
   if (gate_is_surplus (self, pts, dts, duration)) {
     GST_DEBUG_OBJECT (
         self, "dropping surplus at %" GST_STIME_FORMAT, GST_STIME_ARGS (pts));
@@ -481,11 +517,16 @@ gate_step (GstDreamverseGate *self)
       gate_ended_empty (self);
     }
   } else if (!state->cut && timeline->open &&
-             gst_dreamverse_timeline_is_complete (timeline, self->track)) {
+             !gst_dreamverse_timeline_is_final (timeline) &&
+             gst_dreamverse_timeline_has_reached (timeline, self->track)) {
     state->cut = TRUE;
     g_cond_broadcast (&timeline->cond);
   } else if (gst_dreamverse_reset_skip_empty (timeline)) {
     return;
+  } else if (!item && !state->cut &&
+             gst_dreamverse_timeline_is_final (timeline) &&
+             gst_dreamverse_timeline_has_reached (timeline, self->track)) {
+    gate_wait_final (self);
   } else if (!item) {
     gate_wait (self);
   } else if (GST_IS_BUFFER (item)) {
@@ -631,10 +672,14 @@ gate_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
             self->timeline, gst_event_get_structure (event));
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM_OOB:
-      if (!gst_event_has_name (event, GST_DREAMVERSE_EVENT_SEGMENT_ABORTED))
+      if (gst_event_has_name (event, GST_DREAMVERSE_EVENT_SEGMENT_ABORTED))
+        gst_dreamverse_timeline_abort (
+            self->timeline, gst_event_get_structure (event));
+      else if (gst_event_has_name (event, GST_DREAMVERSE_EVENT_SEGMENT_LAST))
+        gst_dreamverse_timeline_mark_last (
+            self->timeline, gst_event_get_structure (event));
+      else
         return gst_dreamverse_relay_push_event (self->timeline->relay, event);
-      gst_dreamverse_timeline_abort (
-          self->timeline, gst_event_get_structure (event));
       break;
     default:
       /* Tags would make the init segments of two segments differ; what else is

@@ -207,7 +207,7 @@ describe_missing (GstDreamverseTimeline *timeline, GstDreamverseTrack track)
   GstDreamverseTime position = state->position;
 
   if (!piece || !state->present || !GST_CLOCK_STIME_IS_VALID (piece->end) ||
-      gst_dreamverse_timeline_is_complete (timeline, track))
+      gst_dreamverse_timeline_has_reached (timeline, track))
     return NULL;
   if (!GST_CLOCK_STIME_IS_VALID (position) || position < piece->start)
     position = piece->start;

@@ -67,6 +67,8 @@ announce (GstDreamverseWorker *w)
       w->plan.frames, GST_DREAMVERSE_FIELD_SAMPLES, G_TYPE_UINT64,
       (guint64)w->plan.samples, GST_DREAMVERSE_FIELD_LAST, G_TYPE_BOOLEAN,
       w->src->segments && w->attempt.index >= w->src->segments, NULL);
+  gst_clear_structure (&w->latest);
+  w->latest = gst_structure_copy (s);
   event = gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM, s);
   gst_dreamverse_queue_begin_segment (&w->run->queue);
   gst_dreamverse_worker_enqueue (

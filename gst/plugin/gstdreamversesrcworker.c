@@ -375,6 +375,26 @@ choose_prompt (GstDreamverseWorker *w)
 
 /* ---- the end ---- */
 
+/* The segment that came latest was the last: overtakes what waits of it, since
+ * at its end one has to know. */
+static void
+announce_last (GstDreamverseWorker *w)
+{
+  GstEvent *event;
+  guint i;
+
+  if (!w->latest)
+    return;
+  gst_structure_set_name (w->latest, GST_DREAMVERSE_EVENT_SEGMENT_LAST);
+  gst_structure_set (
+      w->latest, GST_DREAMVERSE_FIELD_LAST, G_TYPE_BOOLEAN, TRUE, NULL);
+  event = gst_event_new_custom (
+      GST_EVENT_CUSTOM_DOWNSTREAM_OOB, g_steal_pointer (&w->latest));
+  for (i = 0; i < GST_DREAMVERSE_N_LANES; i++)
+    gst_pad_push_event (w->src->lane[i].pad, gst_event_ref (event));
+  gst_event_unref (event);
+}
+
 /* Nothing more comes: closing silence, and the end on both pads. */
 static void
 end_stream (GstDreamverseWorker *w)
@@ -383,6 +403,7 @@ end_stream (GstDreamverseWorker *w)
   GstDreamverseRun *run = w->run;
   GstBuffer *silence = NULL;
 
+  announce_last (w);
   post_stream_complete (w, TRUE);
   if (w->frames > 0) {
     silence = gst_dreamverse_worker_audio_buffer (
@@ -445,6 +466,7 @@ gst_dreamverse_src_worker (gpointer data)
   g_clear_pointer (&w.session, dv_session_free);
   g_clear_pointer (&w.image, gst_dreamverse_image_free);
   gst_dreamverse_attempt_clear (&w.attempt);
+  gst_clear_structure (&w.latest);
 
   g_mutex_lock (&src->lock);
   run->finished = TRUE;

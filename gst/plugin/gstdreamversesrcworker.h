@@ -25,6 +25,7 @@ typedef struct {
   guint64 frames;       /* of the whole stream */
   guint64 epoch_sample; /* first sample of the epoch */
   gboolean was_paused;
+  GstStructure *latest; /* how the latest segment was announced */
 
   /* the running step */
   GstDreamverseAttempt attempt;

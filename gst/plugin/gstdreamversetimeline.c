@@ -42,6 +42,8 @@ gst_dreamverse_piece_new (const GstStructure *structure)
   piece->end = GST_CLOCK_TIME_IS_VALID (segment.end)
                    ? (GstDreamverseTime)segment.end
                    : GST_CLOCK_STIME_NONE;
+  gst_structure_get_boolean (
+      structure, GST_DREAMVERSE_FIELD_LAST, &piece->last);
   return piece;
 }
 
@@ -118,6 +120,7 @@ gst_dreamverse_timeline_clear_filling (GstDreamverseTimeline *self)
   g_queue_clear_full (
       &self->announced, (GDestroyNotify)gst_dreamverse_piece_free);
   g_queue_clear_full (&self->aborts, (GDestroyNotify)gst_dreamverse_piece_free);
+  g_clear_pointer (&self->last_id, g_free);
   self->last_end = GST_CLOCK_STIME_NONE;
   self->eos_sent = FALSE;
 }
@@ -207,8 +210,11 @@ gst_dreamverse_timeline_announce (
   if (abort) {
     piece->end = abort->end;
     piece->aborted = TRUE;
+    piece->last = FALSE;
     gst_dreamverse_piece_free (abort);
   }
+  if (g_strcmp0 (self->last_id, piece->stream_id) == 0)
+    piece->last = TRUE;
   GST_INFO_OBJECT (self->bin,
       "%s announced: %" GST_STIME_FORMAT " to %" GST_STIME_FORMAT,
       piece->stream_id, GST_STIME_ARGS (piece->start),
@@ -219,13 +225,49 @@ gst_dreamverse_timeline_announce (
   g_mutex_unlock (&self->lock);
 }
 
+/* The piece of this name that has not left the muxer, or NULL. */
+static GstDreamversePiece *
+find_piece (const GstDreamverseTimeline *self, const gchar *stream_id)
+{
+  GList *link =
+      g_queue_find_custom ((GQueue *)&self->announced, stream_id, compare_id);
+
+  if (link)
+    return link->data;
+  if (self->piece && !self->drained &&
+      !strcmp (self->piece->stream_id, stream_id))
+    return self->piece;
+  return NULL;
+}
+
+void
+gst_dreamverse_timeline_mark_last (
+    GstDreamverseTimeline *self, const GstStructure *structure)
+{
+  const gchar *id =
+      gst_structure_get_string (structure, GST_DREAMVERSE_FIELD_STREAM_ID);
+  GstDreamversePiece *piece;
+
+  if (!id)
+    return;
+  g_mutex_lock (&self->lock);
+  piece = find_piece (self, id);
+  if (piece) {
+    piece->last = TRUE;
+  } else if (!g_queue_find_custom (&self->seen, id, (GCompareFunc)strcmp)) {
+    g_free (self->last_id);
+    self->last_id = g_strdup (id);
+  }
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
 void
 gst_dreamverse_timeline_abort (
     GstDreamverseTimeline *self, const GstStructure *structure)
 {
   GstDreamversePiece *abort = gst_dreamverse_piece_new (structure);
-  GstDreamversePiece *piece = NULL;
-  GList *link;
+  GstDreamversePiece *piece;
 
   if (!abort || !GST_CLOCK_STIME_IS_VALID (abort->end)) {
     GST_WARNING_OBJECT (self->bin,
@@ -234,14 +276,12 @@ gst_dreamverse_timeline_abort (
     return;
   }
   g_mutex_lock (&self->lock);
-  link = g_queue_find_custom (&self->announced, abort->stream_id, compare_id);
-  if (link)
-    piece = link->data;
-  else if (self->piece && !strcmp (self->piece->stream_id, abort->stream_id))
-    piece = self->drained ? NULL : self->piece;
+  piece = find_piece (self, abort->stream_id);
   if (piece) {
     piece->end = abort->end;
     piece->aborted = TRUE;
+    /* After a reset a stream goes on; at its end it is marked once more. */
+    piece->last = FALSE;
   } else if (!g_queue_find_custom (
                  &self->seen, abort->stream_id, (GCompareFunc)strcmp) &&
              !g_queue_find_custom (
@@ -303,7 +343,7 @@ gst_dreamverse_timeline_open (GstDreamverseTimeline *self,
 }
 
 gboolean
-gst_dreamverse_timeline_is_complete (
+gst_dreamverse_timeline_has_reached (
     const GstDreamverseTimeline *self, GstDreamverseTrack track)
 {
   const GstDreamverseTrackState *state = &self->track[track];
@@ -323,12 +363,31 @@ gst_dreamverse_timeline_is_complete (
 }
 
 gboolean
+gst_dreamverse_timeline_is_final (const GstDreamverseTimeline *self)
+{
+  return self->piece && self->piece->last && !self->announced.length &&
+         GST_CLOCK_STIME_IS_VALID (self->piece->end);
+}
+
+gboolean
+gst_dreamverse_timeline_tail_is_known (
+    const GstDreamverseTimeline *self, guint waiting, gboolean last)
+{
+  if (last)
+    return TRUE;
+  /* Video is told first if there is a segment after all. */
+  return !track_gives (self, GST_DREAMVERSE_VIDEO) &&
+         (self->track[GST_DREAMVERSE_VIDEO].present || waiting >= AUDIO_HOLD);
+}
+
+gboolean
 gst_dreamverse_timeline_is_later (const GstDreamverseTimeline *self,
     GstDreamverseTrack track, GstDreamverseTime time, GstClockTime duration)
 {
   GstDreamverseTime end = gst_dreamverse_timeline_end (self);
 
   return GST_CLOCK_STIME_IS_VALID (end) &&
+         !gst_dreamverse_timeline_is_final (self) &&
          time + (GstDreamverseTime)duration / 2 >= end;
 }
 

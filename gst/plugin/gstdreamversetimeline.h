@@ -38,6 +38,7 @@ typedef struct {
   gchar *stream_id;
   GstDreamverseTime start, end; /* the end moves when it is aborted */
   gboolean aborted;
+  gboolean last; /* EOS follows, as far as one knows */
 } GstDreamversePiece;
 
 /* What one track has put into the muxer. */
@@ -77,6 +78,7 @@ typedef struct {
   GQueue announced; /* GstDreamversePiece, not begun */
   GQueue seen;      /* the last stream ids: each is announced once a track */
   GQueue aborts;    /* GstDreamversePiece: ends of segments not announced yet */
+  gchar *last_id;   /* stream id: last, and not announced yet */
   GstDreamverseTime last_end; /* of the last announced segment that ended */
 
   GstDreamverseTrackState track[GST_DREAMVERSE_N_TRACKS];
@@ -91,7 +93,7 @@ typedef struct {
   GstDreamverseTime opened_at; /* without a piece: its first time */
   GstDreamverseTime
       open_end; /* without a piece: where an announced one begins */
-  GstDreamverseTime tail_end; /* without a piece: where closing silence stops */
+  GstDreamverseTime tail_end;     /* where closing silence stops */
   gint64 first_in_us, last_in_us; /* monotonic */
   gchar *named;    /* stream id of the segment that the last error named */
   gint64 reset_us; /* what the reset before this filling took */
@@ -113,6 +115,8 @@ void gst_dreamverse_timeline_announce (
     GstDreamverseTimeline *self, const GstStructure *structure);
 void gst_dreamverse_timeline_abort (
     GstDreamverseTimeline *self, const GstStructure *structure);
+void gst_dreamverse_timeline_mark_last (
+    GstDreamverseTimeline *self, const GstStructure *structure);
 
 /* ---- with the lock held ---- */
 
@@ -125,10 +129,16 @@ GstDreamverseTime gst_dreamverse_timeline_end (
 gboolean gst_dreamverse_timeline_open (GstDreamverseTimeline *self,
     GstDreamverseTrack track, GstDreamverseTime time, guint waiting,
     gboolean last);
-/* @track has given all that belongs to this filling, as far as arithmetic can
- * tell. */
-gboolean gst_dreamverse_timeline_is_complete (
+/* @track has come to the end of this filling, as far as arithmetic can tell. */
+gboolean gst_dreamverse_timeline_has_reached (
     const GstDreamverseTimeline *self, GstDreamverseTrack track);
+/* Nothing follows this filling but closing silence, which is its own: it stays
+ * open until the tracks end. */
+gboolean gst_dreamverse_timeline_is_final (const GstDreamverseTimeline *self);
+/* Closing silence beyond the end: FALSE, it cannot be told yet. @waiting and
+ * @last as above. */
+gboolean gst_dreamverse_timeline_tail_is_known (
+    const GstDreamverseTimeline *self, guint waiting, gboolean last);
 /* A sample of @track at @time belongs to a later filling. */
 gboolean gst_dreamverse_timeline_is_later (const GstDreamverseTimeline *self,
     GstDreamverseTrack track, GstDreamverseTime time, GstClockTime duration);

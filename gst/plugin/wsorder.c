@@ -52,7 +52,6 @@ ws_order_clear (WsOrder *order)
   g_queue_clear_full (&order->held, (GDestroyNotify)ws_event_free);
   g_clear_pointer (&order->segment, ws_event_free);
   g_clear_pointer (&order->init, ws_event_free);
-  g_clear_pointer (&order->ending_timings, json_node_unref);
   g_clear_pointer (&order->aborting, g_free);
   g_clear_pointer (&order->aborted, g_free);
 }
@@ -219,12 +218,8 @@ end_segment (WsOrder *order, gboolean aborted, JsonNode *timings)
 static void
 end_unannounced (WsOrder *order)
 {
-  JsonNode *timings = g_steal_pointer (&order->ending_timings);
-
   if (order->segment_open)
-    end_segment (order, order->marked && !order->ending, timings);
-  order->ending = FALSE;
-  g_clear_pointer (&timings, json_node_unref);
+    end_segment (order, order->marked, NULL);
 }
 
 static void
@@ -312,8 +307,9 @@ take_fragment (WsOrder *order, WsEvent *event)
 {
   WsItem *item;
 
-  /* Of a plain muxer everything is a segment; with a mux that marks them,
-   * what is outside has no place in the stream. */
+  /* Of a plain muxer everything is a segment. With a mux that marks them only
+   * closing silence is outside, after an end that nobody foresaw: it has no
+   * place in the stream. */
   if (!order->segment_open && order->init &&
       (order->segment_known || !order->marked))
     open_segment (order);
@@ -334,22 +330,10 @@ take_fragment (WsOrder *order, WsEvent *event)
 static void
 take_media_complete (WsOrder *order, WsEvent *event)
 {
-  /* Known from the start, or from the end of the last step, which on a slow
-   * machine may come after the end of its media. */
-  gboolean last =
-      event->last || (order->announced && order->announced_last &&
-                         order->segments_done + 1 >= order->announced_segments);
-
   order->marked = TRUE;
   if (order->segment_open &&
       g_strcmp0 (order->segment->stream_id, event->stream_id) == 0) {
-    if (last && !event->aborted) {
-      /* Closing silence may follow: it belongs to this segment. */
-      order->ending = TRUE;
-      order->ending_timings = g_steal_pointer (&event->timings);
-    } else {
-      end_segment (order, event->aborted, event->timings);
-    }
+    end_segment (order, event->aborted, event->timings);
   } else if (event->aborted &&
              g_strcmp0 (order->aborting, event->stream_id) == 0) {
     g_clear_pointer (&order->aborting, g_free);
@@ -423,7 +407,6 @@ tell (WsOrder *order, const WsEvent *event)
     case WS_EVENT_STREAM_COMPLETE:
       order->announced = TRUE;
       order->announced_segments = event->segments;
-      order->announced_last = event->last;
       break;
     default:
       break;
@@ -494,7 +477,6 @@ ws_order_take (WsOrder *order, WsEvent *event)
       ws_event_free (event);
       break;
     case WS_EVENT_FLUSH:
-      order->ending = FALSE;
       if (order->segment_open)
         end_segment (order, TRUE, NULL);
       ws_event_free (event);

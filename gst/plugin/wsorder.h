@@ -67,15 +67,12 @@ typedef struct {
   /* what stream-complete said */
   gboolean announced;
   guint announced_segments;
-  gboolean announced_last;
   gchar *aborting; /* stream id: its step was aborted, its media is to come */
   gchar *aborted;  /* the latest whose media ended aborted */
   GQueue held;     /* bus events of later epochs */
 
   gboolean segment_known, segment_open, marked;
   WsEvent *segment; /* in band: the one that comes, or that is open */
-  gboolean ending;  /* the last one's end was announced, EOS is to come */
-  JsonNode *ending_timings;
   guint chunks;
   WsEvent *init; /* the latest init segment */
   guint plain_index;

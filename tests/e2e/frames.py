@@ -7,7 +7,7 @@ import os
 import subprocess
 import tempfile
 
-from stream import BUILD, Run, check, check_epochs, main, pipeline, test
+from stream import BUILD, Run, check, check_epochs, check_order, main, pipeline, test
 
 STAMP_DUMP = os.path.join(BUILD, "tests", "lib", "stamp-dump")
 FRAMES, OVERLAP, FPS, RATE = 121, 9, 24, 48000
@@ -167,6 +167,49 @@ def look(path, segments, width, height, total):
             f"the click of second {second} is {1000 * (click - frame):.1f} ms off",
         )
     print(f"{total} frames, {len(clicks)} clicks, at most {1000 * worst:.1f} ms off")
+
+
+def ends(viewer):
+    """Where picture and sound end, of what a viewer got, in seconds."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "stream.mp4")
+        with open(path, "wb") as file:
+            for i, (_, chunks) in enumerate(viewer.media()):
+                file.write(b"".join(chunks if i == 0 else chunks[1:]))
+        return [sum(packets(path, stream)[-1]) for stream in "va"]
+
+
+def check_ends_together(viewer):
+    check_order(viewer)
+    kinds = [m["type"] for m in viewer.texts()]
+    check(kinds[-1] == "ltx2_stream_complete", f"{kinds[-1]} came last")
+    check(isinstance(viewer.got[-1][1], dict), "bytes came last")
+    picture, sound = ends(viewer)
+    check(abs(picture - sound) <= AAC_FRAME, f"{picture} s of picture, {sound} of sound")
+
+
+@test
+async def picture_and_sound_end_together():
+    """To a viewer, whether the end was known from the start or not."""
+    short = "frames-per-segment=25 overlap-frames=1 audio-overlap-frames=1"
+    for aac in ("voaacenc", "avenc_aac"):
+        async with Run(pipeline(source=short + " segments=3", aac=aac)) as run:
+            viewer = await run.viewer()
+            run.do("go")
+            check((await run.end())["status"] == 0, "the pipeline failed")
+            await viewer.until_closed()
+            check_epochs(viewer, [[1, 2, 3]])
+            check_ends_together(viewer)
+        # From outside, while media is on its way.
+        async with Run(pipeline(source=short + " pace=0.3", aac=aac)) as run:
+            viewer = await run.viewer()
+            run.do("slow 60")
+            run.do("go")
+            await run.message("dreamverse-step-complete", index=2)
+            run.do("eos")
+            check((await run.end())["status"] == 0, "the pipeline failed")
+            await viewer.until_closed()
+            check_ends_together(viewer)
 
 
 @test

@@ -110,6 +110,8 @@ collector_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
     if (self->announced && !self->in_segment &&
         self->completed < self->announced)
       self->bad_order++;
+    if (self->announced && !self->in_segment)
+      self->outside++;
     self->sequence = fragment.sequence;
     self->flushed = FALSE;
     self->fragments++;

@@ -33,6 +33,7 @@ typedef struct {
 
   guint announced, inits, different_inits, completed, aborted;
   guint fragments, keys, bad_order;
+  guint outside; /* fragments that belong to no segment, where there are any */
   guint32 sequence;
   gboolean eos, in_segment, flushed;
   guint errors; /* what was wrong with a buffer */

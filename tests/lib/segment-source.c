@@ -23,7 +23,7 @@ segment_source_init (SegmentSource *self)
   self->rate = 48000;
   self->segments = 3;
   self->frames = 24;
-  self->announce = self->closing = self->eos = TRUE;
+  self->announce = self->closing = self->known = self->eos = TRUE;
 }
 
 static gboolean
@@ -104,7 +104,8 @@ segment_source_structure (
       GST_DREAMVERSE_FIELD_PROMPT, G_TYPE_STRING, "a test",
       GST_DREAMVERSE_FIELD_START, G_TYPE_UINT64,
       segment_source_end (self, segment - 1), GST_DREAMVERSE_FIELD_END,
-      G_TYPE_UINT64, end, NULL);
+      G_TYPE_UINT64, end, GST_DREAMVERSE_FIELD_LAST, G_TYPE_BOOLEAN,
+      self->known && segment == self->segments, NULL);
 
   g_free (id);
   return s;
@@ -221,6 +222,11 @@ run_video (gpointer data)
       if (!pace (self, frame) ||
           (self->stop_video_after && frame >= self->stop_video_after))
         goto done;
+      if (self->found && segment == self->segments && i == self->frames / 2)
+        gst_pad_push_event (
+            self->video, gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_OOB,
+                             segment_source_structure (self,
+                                 GST_DREAMVERSE_EVENT_SEGMENT_LAST, segment)));
       note_time (self, segment);
       self->flow[0] = gst_pad_push (self->video, make_frame (self, frame));
       if (self->flow[0] != GST_FLOW_OK)

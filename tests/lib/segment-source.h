@@ -25,6 +25,8 @@ typedef struct {
   guint64 offset_frames;    /* where the first segment starts */
   /* how its end looks */
   gboolean closing; /* TRUE: silence, so that both tracks end together */
+  gboolean known;   /* TRUE: the last segment's announcement says so */
+  gboolean found;   /* an event in the middle of the last segment does */
   gboolean eos;     /* TRUE */
   /* faults: samples too many (too few) in segment i, repeating */
   const gint *audio_error;

@@ -167,7 +167,7 @@ GST_START_TEST (test_aborted_segment_ends)
   mux_rig_init (&rig, RIG_X264, "voaacenc");
   rig.source.segments = 1;
   rig.source.announced_frames = 48;
-  rig.source.eos = rig.source.closing = FALSE;
+  rig.source.eos = rig.source.closing = rig.source.known = FALSE;
   segment_source_link (&rig.source, rig.venc, rig.aenc);
   gst_element_set_state (rig.pipeline, GST_STATE_PLAYING);
   if (__i__ == 0) {
@@ -199,7 +199,7 @@ GST_START_TEST (test_aborted_segment_ends)
   rig.source.offset_frames = 24;
   rig.source.announced_frames = 0;
   rig.source.segments = 2;
-  rig.source.eos = rig.source.closing = TRUE;
+  rig.source.eos = rig.source.closing = rig.source.known = TRUE;
   segment_source_start (&rig.source);
   fail_unless (fragment_collector_wait_eos (&rig.out, BOUND));
   fail_unless_equals_int (rig.out.completed, 3);
@@ -221,7 +221,7 @@ GST_START_TEST (test_flush_ends_the_segment_and_goes_on)
   mux_rig_init (&rig, RIG_X264, "voaacenc");
   rig.source.announced_frames = 48;
   rig.source.segments = 1;
-  rig.source.eos = rig.source.closing = FALSE;
+  rig.source.eos = rig.source.closing = rig.source.known = FALSE;
   mux_rig_start (&rig);
   for (round = 1; round <= 8; round++) {
     if (round % 2)
@@ -233,7 +233,7 @@ GST_START_TEST (test_flush_ends_the_segment_and_goes_on)
     if (round == 8) {
       rig.source.announced_frames = 0;
       rig.source.segments = 3;
-      rig.source.eos = rig.source.closing = TRUE;
+      rig.source.eos = rig.source.closing = rig.source.known = TRUE;
     }
     segment_source_start (&rig.source);
   }
@@ -258,7 +258,7 @@ GST_START_TEST (test_size_changes_between_segments)
 
   mux_rig_init (&rig, RIG_X264, "voaacenc");
   rig.source.segments = 2;
-  rig.source.eos = rig.source.closing = FALSE;
+  rig.source.eos = rig.source.closing = rig.source.known = FALSE;
   mux_rig_start (&rig);
   fail_unless (fragment_collector_wait_completed (&rig.out, 2, BOUND));
   segment_source_join (&rig.source, FALSE);
@@ -267,7 +267,7 @@ GST_START_TEST (test_size_changes_between_segments)
   rig.source.round++;
   rig.source.width = 192;
   rig.source.offset_frames = 48;
-  rig.source.eos = rig.source.closing = TRUE;
+  rig.source.eos = rig.source.closing = rig.source.known = TRUE;
   segment_source_start (&rig.source);
   fail_unless (fragment_collector_wait_eos (&rig.out, BOUND));
   fail_unless (rig.out.errors == 0, "%s", rig.out.first_error);

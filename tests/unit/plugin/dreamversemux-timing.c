@@ -53,7 +53,7 @@ GST_START_TEST (test_tail_leaves_in_a_pause)
   rig.source.frames = 13;
   rig.source.paced = TRUE;
   rig.source.pause_ms = 400;
-  rig.source.eos = rig.source.closing = FALSE;
+  rig.source.eos = rig.source.closing = rig.source.known = FALSE;
   mux_rig_start (&rig);
   fail_unless (fragment_collector_wait_completed (&rig.out, segments, 30),
       "%u of %u segments completed although all was sent", rig.out.completed,
