@@ -66,12 +66,9 @@ client_release (WsClient *client)
   ws_reader_clear (&client->reader);
   if (client->stream) {
     /* Closing TLS may want to talk: never wait for that here. */
-    if (G_IS_SOCKET_CONNECTION (client->stream) &&
-        !G_IS_TCP_WRAPPER_CONNECTION (client->stream))
-      g_io_stream_close (client->stream, NULL, NULL);
-    else
-      g_io_stream_close_async (
-          client->stream, G_PRIORITY_DEFAULT, NULL, NULL, NULL);
+    ws_endpoint_close_stream (client->endpoint, client->stream,
+        G_IS_SOCKET_CONNECTION (client->stream) &&
+            !G_IS_TCP_WRAPPER_CONNECTION (client->stream));
     g_clear_object (&client->stream);
   }
 }

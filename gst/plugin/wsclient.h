@@ -99,6 +99,10 @@ gboolean ws_endpoint_has_next (WsEndpoint *endpoint, const WsClient *client);
 void ws_endpoint_message (
     WsEndpoint *endpoint, WsClient *client, const gchar *text, gsize size);
 /* It is dead; to be freed soon, but not during this call. */
+/* Lets go of the connection of one that has gone. @plain: closing it only
+ * closes a descriptor. */
+void ws_endpoint_close_stream (
+    WsEndpoint *endpoint, GIOStream *stream, gboolean plain);
 void ws_endpoint_gone (WsEndpoint *endpoint, WsClient *client);
 
 #endif

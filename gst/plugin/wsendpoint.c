@@ -36,6 +36,7 @@ ws_endpoint_new (GMainContext *context, const WsLimits *limits,
   endpoint->owner = owner;
   endpoint->clients = g_ptr_array_new ();
   endpoint->poll = ws_poll_new (context);
+  endpoint->closing = ws_closing_new ();
   ws_ring_init (&endpoint->ring);
   g_mutex_init (&endpoint->lock);
   g_cond_init (&endpoint->cond);
@@ -58,6 +59,7 @@ ws_endpoint_unref (WsEndpoint *endpoint)
   if (!g_atomic_ref_count_dec (&endpoint->refs))
     return;
   g_ptr_array_unref (endpoint->clients);
+  ws_closing_unref (endpoint->closing);
   ws_ring_clear (&endpoint->ring);
   g_main_context_unref (endpoint->context);
   g_mutex_clear (&endpoint->lock);
@@ -100,6 +102,7 @@ ws_endpoint_dispose (WsEndpoint *endpoint)
     ws_client_free (g_ptr_array_index (endpoint->clients, i));
   g_ptr_array_set_size (endpoint->clients, 0);
   g_clear_pointer (&endpoint->poll, ws_poll_free);
+  ws_closing_hurry (endpoint->closing, TRUE);
   endpoint_forget_stream (endpoint);
 }
 
@@ -212,6 +215,13 @@ ws_endpoint_add (WsEndpoint *endpoint, GIOStream *stream, const gchar *remote,
         FALSE, ERROR_PATIENCE);
   }
   return client->id;
+}
+
+void
+ws_endpoint_close_stream (
+    WsEndpoint *endpoint, GIOStream *stream, gboolean plain)
+{
+  ws_closing_add (endpoint->closing, stream, plain);
 }
 
 static gboolean
@@ -490,6 +500,8 @@ endpoint_check_drained (WsEndpoint *endpoint)
   gint64 now = g_get_monotonic_time ();
   guint i;
 
+  if (endpoint->emptying && !ws_closing_is_empty (endpoint->closing))
+    return;
   for (i = 0; i < endpoint->clients->len; i++) {
     const WsClient *client = g_ptr_array_index (endpoint->clients, i);
     if (endpoint->emptying ? !client->dead
@@ -516,6 +528,7 @@ endpoint_tick (gpointer user_data)
     ws_client_tick (client, now);
     client_enforce (endpoint, client, now);
   }
+  ws_closing_hurry (endpoint->closing, FALSE);
   endpoint_trim (endpoint);
   return G_SOURCE_CONTINUE;
 }

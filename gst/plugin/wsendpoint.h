@@ -10,6 +10,7 @@
 #define WSENDPOINT_H
 
 #include "wsclient.h"
+#include "wsclosing.h"
 #include "wsring.h"
 
 /* GstMultiHandleSink's words. Every one but NONE lands where a decoder can
@@ -46,6 +47,7 @@ struct WsEndpoint {
   gpointer owner; /* NULL once it left */
   GPtrArray *clients;
   WsPoll *poll;
+  WsClosing *closing; /* connections of viewers that have gone */
   guint64 next_id;
 
   /* what a viewer gets who joins now */
@@ -105,7 +107,7 @@ void ws_endpoint_set_flushing (WsEndpoint *endpoint, gboolean flushing);
 /* Sink's threads: waits until every viewer that still reads has everything,
  * for at most @patience us. */
 gboolean ws_endpoint_drain (WsEndpoint *endpoint, gint64 patience);
-/* The same until every viewer has gone. */
+/* The same until every viewer has gone and its connection is closed. */
 gboolean ws_endpoint_wait_empty (WsEndpoint *endpoint, gint64 patience);
 
 #endif

@@ -7,6 +7,8 @@
 #include "wshttp.h"
 #include "wslisten.h"
 
+#define CLOSING_PATIENCE G_USEC_PER_SEC
+
 struct WsHub {
   guint users; /* the registry's lock */
   gchar *address, *certificate, *key;
@@ -336,6 +338,10 @@ ws_hub_remove (WsHub *hub, WsRoute *route, gint64 patience)
 
   ws_hub_call (hub, say_good_bye, &call);
   ws_endpoint_wait_empty (route->endpoint, patience);
+  ws_hub_call (hub, dispose_route, &call);
+  /* What is still closing comes back to the relay thread, which may end with
+   * this sink: it would never be freed, nor would the main context. */
+  ws_endpoint_wait_empty (route->endpoint, CLOSING_PATIENCE);
   ws_hub_call (hub, dispose_route, &call);
   ws_route_free (route);
 }

@@ -566,33 +566,49 @@ count_bytes (SoupWebsocketConnection *connection, gint type, GBytes *message,
     *bytes += g_bytes_get_size (message);
 }
 
-GST_START_TEST (tls)
+typedef struct {
+  gchar *folder, *certificate, *key;
+} Certificate;
+
+/* FALSE: this machine has no TLS. */
+static gboolean
+certificate_make (Certificate *made)
 {
-  TestStream *stream;
-  SoupWebsocketConnection *connection = NULL;
-  SoupSession *session;
-  SoupMessage *message;
-  SinkRig *rig;
-  gchar *folder, *certificate, *key, *command, *uri;
-  gsize bytes = 0, sent;
-  guint i;
+  gchar *command;
 
   if (!g_tls_backend_supports_tls (g_tls_backend_get_default ()) ||
       !g_find_program_in_path ("openssl"))
-    return;
-  folder = g_dir_make_tmp ("tls-XXXXXX", NULL);
-  certificate = g_build_filename (folder, "cert.pem", NULL);
-  key = g_build_filename (folder, "key.pem", NULL);
+    return FALSE;
+  made->folder = g_dir_make_tmp ("tls-XXXXXX", NULL);
+  made->certificate = g_build_filename (made->folder, "cert.pem", NULL);
+  made->key = g_build_filename (made->folder, "key.pem", NULL);
   command = g_strdup_printf (
       "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
       "-days 2 -subj /CN=localhost -keyout %s -out %s",
-      key, certificate);
+      made->key, made->certificate);
   fail_unless (g_spawn_command_line_sync (command, NULL, NULL, NULL, NULL));
-  stream = test_stream_new (48, 320, FALSE);
-  rig = sink_rig_new ("tls-certificate", certificate, "tls-key", key, NULL);
-  uri = g_strdup_printf ("wss://127.0.0.1:%u/ws", rig->port);
-  session = soup_session_new ();
-  message = soup_message_new ("GET", uri);
+  g_free (command);
+  return TRUE;
+}
+
+static void
+certificate_clear (Certificate *made)
+{
+  g_unlink (made->certificate);
+  g_unlink (made->key);
+  g_rmdir (made->folder);
+  g_free (made->key);
+  g_free (made->certificate);
+  g_free (made->folder);
+}
+
+static SoupWebsocketConnection *
+tls_connect (SoupSession *session, SinkRig *rig)
+{
+  SoupWebsocketConnection *connection = NULL;
+  gchar *uri = g_strdup_printf ("wss://127.0.0.1:%u/ws", rig->port);
+  SoupMessage *message = soup_message_new ("GET", uri);
+
   g_signal_connect (
       message, "accept-certificate", G_CALLBACK (accept_any), NULL);
   soup_session_websocket_connect_async (session, message, NULL, NULL,
@@ -600,8 +616,30 @@ GST_START_TEST (tls)
   while (!connection)
     g_main_context_iteration (NULL, TRUE);
   soup_websocket_connection_set_max_incoming_payload_size (connection, 0);
-  g_signal_connect (connection, "message", G_CALLBACK (count_bytes), &bytes);
   fail_unless (sink_rig_wait_clients (rig, 1));
+  g_object_unref (message);
+  g_free (uri);
+  return connection;
+}
+
+GST_START_TEST (tls)
+{
+  Certificate made;
+  TestStream *stream;
+  SoupWebsocketConnection *connection;
+  SoupSession *session;
+  SinkRig *rig;
+  gsize bytes = 0, sent;
+  guint i;
+
+  if (!certificate_make (&made))
+    return;
+  stream = test_stream_new (48, 320, FALSE);
+  rig = sink_rig_new (
+      "tls-certificate", made.certificate, "tls-key", made.key, NULL);
+  session = soup_session_new ();
+  connection = tls_connect (session, rig);
+  g_signal_connect (connection, "message", G_CALLBACK (count_bytes), &bytes);
   sink_rig_push (rig, stream->init);
   sent = g_bytes_get_size (stream->init);
   for (i = 0; i < 100; i++) {
@@ -612,18 +650,40 @@ GST_START_TEST (tls)
     g_main_context_iteration (NULL, TRUE);
   fail_unless_equals_uint64 (bytes, sent);
   g_object_unref (connection);
-  g_object_unref (message);
   g_object_unref (session);
   sink_rig_free (rig);
   test_stream_free (stream);
-  g_unlink (certificate);
-  g_unlink (key);
-  g_rmdir (folder);
-  g_free (uri);
-  g_free (command);
-  g_free (key);
-  g_free (certificate);
-  g_free (folder);
+  certificate_clear (&made);
+}
+GST_END_TEST;
+
+/* Closing TLS takes a thread and comes back to the relay's. */
+GST_START_TEST (a_tls_viewer_leaves_nothing_behind)
+{
+  guint descriptors = 0, now = 0, i;
+  Certificate made;
+
+  if (!certificate_make (&made))
+    return;
+  for (i = 0; i < 6; i++) {
+    SinkRig *rig = sink_rig_new (
+        "tls-certificate", made.certificate, "tls-key", made.key, NULL);
+    SoupSession *session = soup_session_new ();
+    SoupWebsocketConnection *connection = tls_connect (session, rig);
+
+    sink_rig_free (rig);
+    while (soup_websocket_connection_get_state (connection) !=
+           SOUP_WEBSOCKET_STATE_CLOSED)
+      g_main_context_iteration (NULL, TRUE);
+    g_object_unref (connection);
+    g_object_unref (session);
+    now = count_in ("/proc/self/fd");
+    if (i == 1)
+      descriptors = now;
+  }
+  fail_unless (
+      now <= descriptors, "%u descriptors, %u before", now, descriptors);
+  certificate_clear (&made);
 }
 GST_END_TEST;
 
@@ -688,6 +748,7 @@ soupwebsocketsink_guard_suite (void)
   tcase_add_test (tests, two_sinks_on_one_port);
   tcase_add_test (tests, bad_certificates);
   tcase_add_test (tests, tls);
+  tcase_add_test (tests, a_tls_viewer_leaves_nothing_behind);
   tcase_add_test (tests, added_connection);
   return suite;
 }
