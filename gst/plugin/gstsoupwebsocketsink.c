@@ -255,10 +255,13 @@ install_signals (GType type)
   /**
    * GstSoupWebsocketSink::add-connection:
    * @sink: the sink, at least READY
-   * @connection: a #GIOStream on which the WebSocket handshake is done, with
-   *     the sink on the server's side
+   * @connection: a #SoupWebsocketConnection, or a #GIOStream on which the
+   *     WebSocket handshake is done, with the sink on the server's side
    *
-   * Serves a connection that the application made. It may steer.
+   * Serves a connection that the application made. It may steer. A
+   * #SoupWebsocketConnection is used in its own main context: emit this in the
+   * thread that runs it, with that context as the thread's default. Whether
+   * its peer is still there is its own business (its keepalive-interval).
    *
    * Returns: what names the viewer, 0 if it cannot be served
    */

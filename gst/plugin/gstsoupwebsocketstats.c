@@ -7,6 +7,8 @@
  */
 #include "gstsoupwebsocketsink.h"
 
+#include "wsbridge.h"
+
 GST_DEBUG_CATEGORY_EXTERN (gst_soup_websocket_sink_debug);
 #define GST_CAT_DEFAULT gst_soup_websocket_sink_debug
 
@@ -50,19 +52,27 @@ gst_soup_websocket_sink_add_connection (
   Call call = {
       NULL,
   };
+  GError *error = NULL;
   WsHub *hub;
 
-  if (!G_IS_IO_STREAM (connection)) {
-    GST_WARNING_OBJECT (self, "a %s is no GIOStream",
-        connection ? G_OBJECT_TYPE_NAME (connection) : "NULL");
-    return 0;
-  }
   if (!begin_use (self, &hub, &call.endpoint)) {
     GST_WARNING_OBJECT (self, "a connection can only be added from READY on");
     return 0;
   }
-  call.stream = G_IO_STREAM (connection);
-  ws_hub_call (hub, add_stream, &call);
+  if (SOUP_IS_WEBSOCKET_CONNECTION (connection))
+    call.stream =
+        ws_bridge_new (SOUP_WEBSOCKET_CONNECTION (connection), &error);
+  else if (G_IS_IO_STREAM (connection))
+    call.stream = g_object_ref (G_IO_STREAM (connection));
+  if (call.stream)
+    ws_hub_call (hub, add_stream, &call);
+  else
+    GST_WARNING_OBJECT (self, "a %s cannot be served: %s",
+        connection ? G_OBJECT_TYPE_NAME (connection) : "NULL",
+        error ? error->message
+              : "it is neither a GIOStream nor a SoupWebsocketConnection");
+  g_clear_error (&error);
+  g_clear_object (&call.stream);
   end_use (hub, call.endpoint);
   return call.id;
 }

@@ -722,6 +722,158 @@ GST_START_TEST (added_connection)
 }
 GST_END_TEST;
 
+/* ---- the same, of libsoup ---- */
+
+static SoupWebsocketConnection *
+soup_connection (int fd)
+{
+  GSocket *socket = g_socket_new_from_fd (fd, NULL);
+  GSocketConnection *stream =
+      g_socket_connection_factory_create_connection (socket);
+  GUri *uri = g_uri_parse ("ws://localhost/", G_URI_FLAGS_NONE, NULL);
+  SoupWebsocketConnection *connection =
+      soup_websocket_connection_new (G_IO_STREAM (stream), uri,
+          SOUP_WEBSOCKET_CONNECTION_SERVER, NULL, NULL, NULL);
+
+  g_uri_unref (uri);
+  g_object_unref (stream);
+  g_object_unref (socket);
+  return connection;
+}
+
+/* The application's main loop, in a thread of its own. */
+typedef struct {
+  SinkRig *rig;
+  int fd;
+  guint64 id;
+  gint stop;
+} SoupLoop;
+
+static gpointer
+soup_loop (gpointer data)
+{
+  SoupLoop *loop = data;
+  GMainContext *context = g_main_context_new ();
+  SoupWebsocketConnection *connection;
+
+  g_main_context_push_thread_default (context);
+  connection = soup_connection (loop->fd);
+  g_signal_emit_by_name (
+      loop->rig->sink, "add-connection", connection, &loop->id);
+  g_object_unref (connection);
+  while (!g_atomic_int_get (&loop->stop))
+    if (!g_main_context_iteration (context, FALSE))
+      g_usleep (500);
+  g_main_context_pop_thread_default (context);
+  g_main_context_unref (context);
+  return NULL;
+}
+
+/* Bytes and order are the same as at the port, messages of any size. */
+GST_START_TEST (added_soup_connection)
+{
+  TestStream *stream = test_stream_new (48, 320, FALSE);
+  SinkRig *rig = sink_rig_new (NULL);
+  SoupLoop loop = {.rig = rig};
+  GThread *thread;
+  gsize sent, got = 0;
+  TestWs *ws;
+  gchar *text;
+  guint i;
+  int ends[2];
+
+  fail_unless (socketpair (AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  loop.fd = ends[0];
+  ws = test_ws_new (ends[1]);
+  thread = g_thread_new ("loop", soup_loop, &loop);
+  text = test_ws_wait_text (ws, "dreamverse_hello");
+  fail_unless (loop.id != 0);
+  fail_unless (strstr (text, "\"control\":true") != NULL);
+  g_free (text);
+  sent = g_bytes_get_size (stream->init);
+  sink_rig_push (rig, stream->init);
+  for (i = 0; i < 100; i++) {
+    sink_rig_push_stream (rig, stream, i, i + 1);
+    sent += g_bytes_get_size (test_stream_fragment (stream, i));
+  }
+  while (got < sent) {
+    TestWsFrame frame;
+
+    fail_unless (test_ws_receive (ws, &frame));
+    fail_unless (frame.opcode == 1 || frame.opcode == 2);
+    got += frame.opcode == 2 ? frame.data->len : 0;
+    test_ws_frame_clear (&frame);
+  }
+  fail_unless_equals_uint64 (got, sent);
+  /* The other direction, and an end in good order. */
+  test_ws_send_text (ws, "no JSON");
+  text = test_ws_wait_text (ws, "error");
+  fail_unless (text != NULL);
+  g_free (text);
+  test_ws_send_text (ws, "{\"type\":\"leave\"}");
+  fail_unless_equals_int (test_ws_wait_close (ws), 1000);
+  test_ws_free (ws);
+  fail_unless (sink_rig_wait_clients (rig, 0));
+  g_atomic_int_set (&loop.stop, TRUE);
+  g_thread_join (thread);
+  sink_rig_free (rig);
+  test_stream_free (stream);
+}
+GST_END_TEST;
+
+/* One that does not read costs no more than the ring, and is dropped; what
+ * the application then does with it harms nobody. */
+GST_START_TEST (added_soup_connection_that_stalls)
+{
+  TestStream *stream = test_stream_new (48, 320, FALSE);
+  SinkRig *rig = sink_rig_new ("hard-limit-bytes", "2000000",
+      "soft-limit-bytes", "1000000", "recover-policy", "none", NULL);
+  SoupLoop loop = {.rig = rig};
+  GThread *thread;
+  guint i;
+  int ends[2];
+
+  fail_unless (socketpair (AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  loop.fd = ends[0];
+  thread = g_thread_new ("loop", soup_loop, &loop);
+  fail_unless (sink_rig_wait_clients (rig, 1));
+  sink_rig_push (rig, stream->init);
+  for (i = 0; i < 20000 && sink_rig_stat (rig, "clients-dropped") == 0; i++)
+    sink_rig_push_stream (rig, stream, i, i + 1);
+  fail_unless_equals_uint64 (sink_rig_stat (rig, "clients-dropped"), 1);
+  fail_unless (sink_rig_wait_clients (rig, 0));
+  close (ends[1]);
+  g_atomic_int_set (&loop.stop, TRUE);
+  g_thread_join (thread);
+  sink_rig_free (rig);
+  test_stream_free (stream);
+}
+GST_END_TEST;
+
+/* What is neither is refused. */
+GST_START_TEST (added_nonsense)
+{
+  SinkRig *rig = sink_rig_new (NULL);
+  GObject *nonsense = g_object_new (G_TYPE_OBJECT, NULL);
+  SoupWebsocketConnection *closed;
+  guint64 id = 1;
+  int ends[2];
+
+  g_signal_emit_by_name (rig->sink, "add-connection", nonsense, &id);
+  fail_unless (id == 0);
+  fail_unless (socketpair (AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  closed = soup_connection (ends[0]);
+  soup_websocket_connection_close (closed, 1000, NULL);
+  id = 1;
+  g_signal_emit_by_name (rig->sink, "add-connection", closed, &id);
+  fail_unless (id == 0);
+  g_object_unref (closed);
+  close (ends[1]);
+  g_object_unref (nonsense);
+  sink_rig_free (rig);
+}
+GST_END_TEST;
+
 static Suite *
 soupwebsocketsink_guard_suite (void)
 {
@@ -750,6 +902,9 @@ soupwebsocketsink_guard_suite (void)
   tcase_add_test (tests, tls);
   tcase_add_test (tests, a_tls_viewer_leaves_nothing_behind);
   tcase_add_test (tests, added_connection);
+  tcase_add_test (tests, added_soup_connection);
+  tcase_add_test (tests, added_soup_connection_that_stalls);
+  tcase_add_test (tests, added_nonsense);
   return suite;
 }
 
