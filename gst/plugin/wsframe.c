@@ -132,7 +132,7 @@ close_frame (WsReader *reader, WsMessage *message)
   if (!reader->fin)
     return false;
   message->opcode = reader->message_opcode;
-  message->data = reader->message;
+  message->data = reader->message ? reader->message : reader->control;
   message->size = reader->message_size;
   reader->message_opcode = 0;
   reader->message_size = 0;
@@ -161,7 +161,8 @@ ws_reader_next (
     {
       size_t want = reader->frame_size - reader->frame_have;
       size_t take = want < *size ? want : *size, i;
-      uint8_t *to = reader->opcode >= WS_OP_CLOSE
+      /* Of an empty message there is no block. */
+      uint8_t *to = reader->opcode >= WS_OP_CLOSE || !reader->message
                         ? reader->control
                         : reader->message + reader->message_size;
 

@@ -62,7 +62,7 @@ read_slices (const uint8_t *data, size_t size, size_t slice)
       EXPECT (from + left == copy + part);
       EXPECT (reader.message_room <= MAX_MESSAGE);
       if (result == WS_READ_MESSAGE) {
-        EXPECT (message.size <= MAX_MESSAGE);
+        EXPECT (message.data && message.size <= MAX_MESSAGE);
         EXPECT (message.opcode < WS_OP_CLOSE || message.size <= 125);
         fold (&story, &message.opcode, sizeof message.opcode);
         fold (&story, message.data, message.size);

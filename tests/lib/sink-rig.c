@@ -153,3 +153,15 @@ sink_rig_sync (SinkRig *rig)
   /* Statistics are collected in the relay thread, in turn. */
   sink_rig_stat (rig, "bytes-in");
 }
+
+guint
+test_count_in (const gchar *folder)
+{
+  GDir *dir = g_dir_open (folder, 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (dir))
+    n++;
+  g_dir_close (dir);
+  return n;
+}

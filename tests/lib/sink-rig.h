@@ -37,5 +37,7 @@ GstStructure *sink_rig_client (SinkRig *rig, guint n);
 guint sink_rig_clients (SinkRig *rig);
 /* Waits for so many viewers; FALSE when they did not come in time. */
 gboolean sink_rig_wait_clients (SinkRig *rig, guint n);
+/* Entries of a folder, such as /proc/self/fd. */
+guint test_count_in (const gchar *folder);
 
 #endif

@@ -305,3 +305,13 @@ test_ws_wait_close (TestWs *ws)
   }
   return code;
 }
+
+guint
+test_ws_status (guint port, const gchar *target, const gchar *headers)
+{
+  TestWs *ws = test_ws_connect (port, target, headers, 0);
+  guint status = ws->status;
+
+  test_ws_free (ws);
+  return status;
+}

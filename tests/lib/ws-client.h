@@ -32,6 +32,8 @@ gchar *test_ws_http (guint port, const gchar *request);
 /* The handshake; look at status. @headers: further lines with \r\n, or NULL */
 TestWs *test_ws_connect (
     guint port, const gchar *target, const gchar *headers, int receive_buffer);
+/* Of a handshake: its HTTP status, no more. */
+guint test_ws_status (guint port, const gchar *target, const gchar *headers);
 /* A socket on which the handshake is done already. */
 TestWs *test_ws_new (int fd);
 void test_ws_free (TestWs *ws);

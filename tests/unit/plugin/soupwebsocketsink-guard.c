@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Tests of soupwebsocketsink against what it must refuse: tokens and origins,
- * bodies, garbage, too much of everything, clashes and bad certificates; and
- * of what it answers over HTTP.
+ * bodies, garbage, too much of everything; and of what it answers over HTTP.
  */
 #include <gst/check/gstcheck.h>
 #include <fcntl.h>
@@ -15,16 +14,6 @@
 #include "sink-rig.h"
 #include "wsframe.h"
 #include "wshttp.h"
-
-static guint
-status_of (guint port, const gchar *target, const gchar *headers)
-{
-  TestWs *ws = test_ws_connect (port, target, headers, 0);
-  guint status = ws->status;
-
-  test_ws_free (ws);
-  return status;
-}
 
 static gboolean
 may_steer (guint port, const gchar *target, const gchar *headers)
@@ -46,10 +35,12 @@ GST_START_TEST (tokens)
       sink_rig_new ("token", "watch", "control-token", "steer", NULL);
   TestWs *ws;
 
-  fail_unless_equals_int (status_of (rig->port, "/ws", NULL), 401);
-  fail_unless_equals_int (status_of (rig->port, "/ws?token=wrong", NULL), 401);
-  fail_unless_equals_int (status_of (rig->port, "/ws?token=", NULL), 401);
-  fail_unless_equals_int (status_of (rig->port, "/ws?token=watch", NULL), 101);
+  fail_unless_equals_int (test_ws_status (rig->port, "/ws", NULL), 401);
+  fail_unless_equals_int (
+      test_ws_status (rig->port, "/ws?token=wrong", NULL), 401);
+  fail_unless_equals_int (test_ws_status (rig->port, "/ws?token=", NULL), 401);
+  fail_unless_equals_int (
+      test_ws_status (rig->port, "/ws?token=watch", NULL), 101);
   fail_if (may_steer (rig->port, "/ws?token=watch", NULL));
   fail_unless (may_steer (rig->port, "/ws?token=steer", NULL));
   ws = test_ws_connect (rig->port, "/ws",
@@ -58,7 +49,7 @@ GST_START_TEST (tokens)
   fail_unless_equals_string (ws->protocol, "dreamverse.v1");
   test_ws_free (ws);
   fail_unless_equals_int (
-      status_of (rig->port, "/ws",
+      test_ws_status (rig->port, "/ws",
           "Sec-WebSocket-Protocol: dreamverse.v1, tok.wrong\r\n"),
       401);
   sink_rig_free (rig);
@@ -98,11 +89,11 @@ GST_START_TEST (origins)
   SinkRig *rig = sink_rig_new (
       "allowed-origins", "https://a.example, https://b.example", NULL);
 
-  fail_unless_equals_int (status_of (rig->port, "/ws", NULL), 101);
+  fail_unless_equals_int (test_ws_status (rig->port, "/ws", NULL), 101);
   fail_unless_equals_int (
-      status_of (rig->port, "/ws", "Origin: https://b.example\r\n"), 101);
+      test_ws_status (rig->port, "/ws", "Origin: https://b.example\r\n"), 101);
   fail_unless_equals_int (
-      status_of (rig->port, "/ws", "Origin: https://c.example\r\n"), 403);
+      test_ws_status (rig->port, "/ws", "Origin: https://c.example\r\n"), 403);
   sink_rig_free (rig);
 }
 GST_END_TEST;
@@ -269,6 +260,16 @@ send_nonsense (TestWs *ws)
 }
 
 static void
+send_nothing (TestWs *ws)
+{
+  guint i;
+
+  for (i = 0; i < 20; i++)
+    if (!test_ws_send_text (ws, ""))
+      break;
+}
+
+static void
 send_leave (TestWs *ws)
 {
   test_ws_send_text (ws, "{\"type\":\"leave\"}");
@@ -289,6 +290,8 @@ GST_START_TEST (bad_messages)
   fail_unless_equals_int (closes_with (rig, send_binary), WS_CLOSE_UNSUPPORTED);
   fail_unless_equals_int (
       closes_with (rig, send_nonsense), WS_CLOSE_UNSUPPORTED);
+  fail_unless_equals_int (
+      closes_with (rig, send_nothing), WS_CLOSE_UNSUPPORTED);
   fail_unless_equals_int (closes_with (rig, send_leave), WS_CLOSE_NORMAL);
   /* The other viewer noticed nothing. */
   sink_rig_push (rig, stream->init);
@@ -337,7 +340,7 @@ GST_START_TEST (half_open_handshake_is_cut)
   gchar byte;
 
   fail_unless (send (half, "GET /ws HTTP/1.1\r\n", 18, 0) == 18);
-  fail_unless_equals_int (status_of (rig->port, "/ws", NULL), 101);
+  fail_unless_equals_int (test_ws_status (rig->port, "/ws", NULL), 101);
   fail_unless_equals_int ((int)recv (silent, &byte, 1, 0), 0);
   while (recv (half, &byte, 1, 0) > 0)
     ;
@@ -358,10 +361,10 @@ GST_START_TEST (too_many_viewers_are_refused)
     ws[i] = test_ws_connect (rig->port, "/ws", NULL, 0);
     fail_unless_equals_int (ws[i]->status, 101);
   }
-  fail_unless_equals_int (status_of (rig->port, "/ws", NULL), 503);
+  fail_unless_equals_int (test_ws_status (rig->port, "/ws", NULL), 503);
   test_ws_free (ws[0]);
   fail_unless (sink_rig_wait_clients (rig, 2));
-  fail_unless_equals_int (status_of (rig->port, "/ws", NULL), 101);
+  fail_unless_equals_int (test_ws_status (rig->port, "/ws", NULL), 101);
   test_ws_free (ws[1]);
   test_ws_free (ws[2]);
   sink_rig_free (rig);
@@ -385,25 +388,13 @@ GST_START_TEST (a_flood_of_connections)
   fail_unless (sockets->len > 300);
   for (i = 0; i < sockets->len; i++)
     close (g_array_index (sockets, int, i));
-  for (i = 0; i < 400 && status_of (rig->port, "/ws", NULL) != 101; i++)
+  for (i = 0; i < 400 && test_ws_status (rig->port, "/ws", NULL) != 101; i++)
     g_usleep (50000);
   fail_unless (i < 400, "the port serves no more");
   g_array_unref (sockets);
   sink_rig_free (rig);
 }
 GST_END_TEST;
-
-static guint
-count_in (const gchar *folder)
-{
-  GDir *dir = g_dir_open (folder, 0, NULL);
-  guint n = 0;
-
-  while (g_dir_read_name (dir))
-    n++;
-  g_dir_close (dir);
-  return n;
-}
 
 GST_START_TEST (nothing_is_left_behind)
 {
@@ -419,458 +410,12 @@ GST_START_TEST (nothing_is_left_behind)
     sink_rig_free (rig);
     test_ws_free (ws);
     if (i == 1) {
-      descriptors = count_in ("/proc/self/fd");
-      threads = count_in ("/proc/self/task");
+      descriptors = test_count_in ("/proc/self/fd");
+      threads = test_count_in ("/proc/self/task");
     }
   }
-  fail_unless (count_in ("/proc/self/fd") <= descriptors);
-  fail_unless (count_in ("/proc/self/task") <= threads);
-}
-GST_END_TEST;
-
-/* ---- ports, paths, certificates ---- */
-
-/* Sets one up; the message of the error it posts, NULL if it came up. */
-static gchar *
-fails_with (const gchar *launch)
-{
-  GstElement *pipeline = gst_parse_launch (launch, NULL);
-  GstBus *bus = gst_element_get_bus (pipeline);
-  gchar *text = NULL;
-
-  if (gst_element_set_state (pipeline, GST_STATE_READY) ==
-      GST_STATE_CHANGE_FAILURE) {
-    GstMessage *message =
-        gst_bus_timed_pop_filtered (bus, 10 * GST_SECOND, GST_MESSAGE_ERROR);
-    GError *error;
-
-    fail_unless (message != NULL);
-    gst_message_parse_error (message, &error, NULL);
-    text = g_strdup (error->message);
-    g_error_free (error);
-    gst_message_unref (message);
-    message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
-    fail_unless (message == NULL, "more than one error");
-  }
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  gst_object_unref (bus);
-  gst_object_unref (pipeline);
-  return text;
-}
-
-static void
-expect_failure (const gchar *part, const gchar *format, ...)
-{
-  va_list arguments;
-  gchar *launch, *text;
-
-  va_start (arguments, format);
-  launch = g_strdup_vprintf (format, arguments);
-  va_end (arguments);
-  text = fails_with (launch);
-  fail_unless (text != NULL, "%s came up", launch);
-  fail_unless (strstr (text, part) != NULL, "no %s in %s", part, text);
-  g_free (text);
-  g_free (launch);
-}
-
-#define SINK "fakesrc num-buffers=0 ! soupwebsocketsink "
-
-GST_START_TEST (port_in_use)
-{
-  int fd = socket (AF_INET, SOCK_STREAM, 0);
-  GSocketAddress *address;
-  GSocket *socket = g_socket_new_from_fd (fd, NULL);
-  GSocketAddress *any = g_inet_socket_address_new_from_string ("127.0.0.1", 0);
-  guint port;
-
-  g_socket_bind (socket, any, FALSE, NULL);
-  g_socket_listen (socket, NULL);
-  address = g_socket_get_local_address (socket, NULL);
-  port = g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address));
-  expect_failure ("Use another port", SINK "port=%u", port);
-  g_object_unref (any);
-  g_object_unref (address);
-  g_object_unref (socket);
-}
-GST_END_TEST;
-
-GST_START_TEST (two_sinks_on_one_port)
-{
-  SinkRig *rig = sink_rig_new (NULL), *other;
-  gchar *port = g_strdup_printf ("%u", rig->port);
-  TestWs *one, *two;
-  gchar *text;
-
-  expect_failure ("path", SINK "port=%u", rig->port);
-  expect_failure ("TLS", SINK "port=%u path=/b tls-certificate=/x", rig->port);
-  other = sink_rig_new ("port", port, "path", "/second", NULL);
-  fail_unless_equals_int (other->port, rig->port);
-  one = test_ws_connect (rig->port, "/ws", NULL, 0);
-  two = test_ws_connect (rig->port, "/second", NULL, 0);
-  g_signal_emit_by_name (other->sink, "post-error", "told", "A sentence.");
-  text = test_ws_wait_text (two, "error");
-  fail_unless (strstr (text, "A sentence.") != NULL);
-  g_free (text);
-  fail_unless_equals_int (test_ws_wait_close (two), 1000);
-  /* The other path lives on, also without the sink that is gone. */
-  sink_rig_free (other);
-  fail_unless_equals_int (status_of (rig->port, "/ws", NULL), 101);
-  fail_unless_equals_int (status_of (rig->port, "/second", NULL), 404);
-  test_ws_free (one);
-  test_ws_free (two);
-  sink_rig_free (rig);
-  g_free (port);
-}
-GST_END_TEST;
-
-GST_START_TEST (bad_certificates)
-{
-  gchar *name = g_build_filename (g_get_tmp_dir (), "bad-XXXXXX", NULL);
-  int fd = g_mkstemp (name);
-
-  fail_unless (write (fd, "no certificate", 14) == 14);
-  close (fd);
-  expect_failure (name, SINK "port=0 tls-certificate=%s", name);
-  expect_failure ("/nowhere.pem", SINK "port=0 tls-certificate=/nowhere.pem");
-  expect_failure ("tls-certificate", SINK "port=0 tls-key=/nowhere.pem");
-  g_unlink (name);
-  g_free (name);
-}
-GST_END_TEST;
-
-static gboolean
-accept_any (GTlsConnection *connection, GTlsCertificate *certificate,
-    GTlsCertificateFlags flags, gpointer user_data)
-{
-  return TRUE;
-}
-
-/* A client of libsoup's, over TLS, gets the media byte for byte. */
-static void
-connected (GObject *session, GAsyncResult *result, gpointer user_data)
-{
-  SoupWebsocketConnection **connection = user_data;
-  GError *error = NULL;
-
-  *connection = soup_session_websocket_connect_finish (
-      SOUP_SESSION (session), result, &error);
-  fail_unless (*connection != NULL, "%s", error ? error->message : "");
-}
-
-static void
-count_bytes (SoupWebsocketConnection *connection, gint type, GBytes *message,
-    gsize *bytes)
-{
-  if (type == SOUP_WEBSOCKET_DATA_BINARY)
-    *bytes += g_bytes_get_size (message);
-}
-
-typedef struct {
-  gchar *folder, *certificate, *key;
-} Certificate;
-
-/* FALSE: this machine has no TLS. */
-static gboolean
-certificate_make (Certificate *made)
-{
-  gchar *command;
-
-  if (!g_tls_backend_supports_tls (g_tls_backend_get_default ()) ||
-      !g_find_program_in_path ("openssl"))
-    return FALSE;
-  made->folder = g_dir_make_tmp ("tls-XXXXXX", NULL);
-  made->certificate = g_build_filename (made->folder, "cert.pem", NULL);
-  made->key = g_build_filename (made->folder, "key.pem", NULL);
-  command = g_strdup_printf (
-      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
-      "-days 2 -subj /CN=localhost -keyout %s -out %s",
-      made->key, made->certificate);
-  fail_unless (g_spawn_command_line_sync (command, NULL, NULL, NULL, NULL));
-  g_free (command);
-  return TRUE;
-}
-
-static void
-certificate_clear (Certificate *made)
-{
-  g_unlink (made->certificate);
-  g_unlink (made->key);
-  g_rmdir (made->folder);
-  g_free (made->key);
-  g_free (made->certificate);
-  g_free (made->folder);
-}
-
-static SoupWebsocketConnection *
-tls_connect (SoupSession *session, SinkRig *rig)
-{
-  SoupWebsocketConnection *connection = NULL;
-  gchar *uri = g_strdup_printf ("wss://127.0.0.1:%u/ws", rig->port);
-  SoupMessage *message = soup_message_new ("GET", uri);
-
-  g_signal_connect (
-      message, "accept-certificate", G_CALLBACK (accept_any), NULL);
-  soup_session_websocket_connect_async (session, message, NULL, NULL,
-      G_PRIORITY_DEFAULT, NULL, connected, &connection);
-  while (!connection)
-    g_main_context_iteration (NULL, TRUE);
-  soup_websocket_connection_set_max_incoming_payload_size (connection, 0);
-  fail_unless (sink_rig_wait_clients (rig, 1));
-  g_object_unref (message);
-  g_free (uri);
-  return connection;
-}
-
-GST_START_TEST (tls)
-{
-  Certificate made;
-  TestStream *stream;
-  SoupWebsocketConnection *connection;
-  SoupSession *session;
-  SinkRig *rig;
-  gsize bytes = 0, sent;
-  guint i;
-
-  if (!certificate_make (&made))
-    return;
-  stream = test_stream_new (48, 320, FALSE);
-  rig = sink_rig_new (
-      "tls-certificate", made.certificate, "tls-key", made.key, NULL);
-  session = soup_session_new ();
-  connection = tls_connect (session, rig);
-  g_signal_connect (connection, "message", G_CALLBACK (count_bytes), &bytes);
-  sink_rig_push (rig, stream->init);
-  sent = g_bytes_get_size (stream->init);
-  for (i = 0; i < 100; i++) {
-    sink_rig_push_stream (rig, stream, i, i + 1);
-    sent += g_bytes_get_size (test_stream_fragment (stream, i));
-  }
-  while (bytes < sent)
-    g_main_context_iteration (NULL, TRUE);
-  fail_unless_equals_uint64 (bytes, sent);
-  g_object_unref (connection);
-  g_object_unref (session);
-  sink_rig_free (rig);
-  test_stream_free (stream);
-  certificate_clear (&made);
-}
-GST_END_TEST;
-
-/* Closing TLS takes a thread and comes back to the relay's. */
-GST_START_TEST (a_tls_viewer_leaves_nothing_behind)
-{
-  guint descriptors = 0, now = 0, i;
-  Certificate made;
-
-  if (!certificate_make (&made))
-    return;
-  for (i = 0; i < 6; i++) {
-    SinkRig *rig = sink_rig_new (
-        "tls-certificate", made.certificate, "tls-key", made.key, NULL);
-    SoupSession *session = soup_session_new ();
-    SoupWebsocketConnection *connection = tls_connect (session, rig);
-
-    sink_rig_free (rig);
-    while (soup_websocket_connection_get_state (connection) !=
-           SOUP_WEBSOCKET_STATE_CLOSED)
-      g_main_context_iteration (NULL, TRUE);
-    g_object_unref (connection);
-    g_object_unref (session);
-    now = count_in ("/proc/self/fd");
-    if (i == 1)
-      descriptors = now;
-  }
-  fail_unless (
-      now <= descriptors, "%u descriptors, %u before", now, descriptors);
-  certificate_clear (&made);
-}
-GST_END_TEST;
-
-/* ---- the application's own connections ---- */
-
-GST_START_TEST (added_connection)
-{
-  TestStream *stream = test_stream_new (24, 64, FALSE);
-  SinkRig *rig = sink_rig_new (NULL);
-  GSocket *socket;
-  GSocketConnection *connection;
-  guint64 id = 0;
-  TestWs *ws;
-  gchar *text;
-  int ends[2];
-
-  fail_unless (socketpair (AF_UNIX, SOCK_STREAM, 0, ends) == 0);
-  socket = g_socket_new_from_fd (ends[0], NULL);
-  connection = g_socket_connection_factory_create_connection (socket);
-  g_signal_emit_by_name (rig->sink, "add-connection", connection, &id);
-  fail_unless (id != 0);
-  ws = test_ws_new (ends[1]);
-  text = test_ws_wait_text (ws, "dreamverse_hello");
-  fail_unless (strstr (text, "\"control\":true") != NULL);
-  g_free (text);
-  sink_rig_push (rig, stream->init);
-  text = test_ws_wait_text (ws, "media_init");
-  fail_unless (text != NULL);
-  g_free (text);
-  g_object_unref (connection);
-  g_object_unref (socket);
-  test_ws_free (ws);
-  fail_unless (sink_rig_wait_clients (rig, 0));
-  sink_rig_free (rig);
-  test_stream_free (stream);
-}
-GST_END_TEST;
-
-/* ---- the same, of libsoup ---- */
-
-static SoupWebsocketConnection *
-soup_connection (int fd)
-{
-  GSocket *socket = g_socket_new_from_fd (fd, NULL);
-  GSocketConnection *stream =
-      g_socket_connection_factory_create_connection (socket);
-  GUri *uri = g_uri_parse ("ws://localhost/", G_URI_FLAGS_NONE, NULL);
-  SoupWebsocketConnection *connection =
-      soup_websocket_connection_new (G_IO_STREAM (stream), uri,
-          SOUP_WEBSOCKET_CONNECTION_SERVER, NULL, NULL, NULL);
-
-  g_uri_unref (uri);
-  g_object_unref (stream);
-  g_object_unref (socket);
-  return connection;
-}
-
-/* The application's main loop, in a thread of its own. */
-typedef struct {
-  SinkRig *rig;
-  int fd;
-  guint64 id;
-  gint stop;
-} SoupLoop;
-
-static gpointer
-soup_loop (gpointer data)
-{
-  SoupLoop *loop = data;
-  GMainContext *context = g_main_context_new ();
-  SoupWebsocketConnection *connection;
-
-  g_main_context_push_thread_default (context);
-  connection = soup_connection (loop->fd);
-  g_signal_emit_by_name (
-      loop->rig->sink, "add-connection", connection, &loop->id);
-  g_object_unref (connection);
-  while (!g_atomic_int_get (&loop->stop))
-    if (!g_main_context_iteration (context, FALSE))
-      g_usleep (500);
-  g_main_context_pop_thread_default (context);
-  g_main_context_unref (context);
-  return NULL;
-}
-
-/* Bytes and order are the same as at the port, messages of any size. */
-GST_START_TEST (added_soup_connection)
-{
-  TestStream *stream = test_stream_new (48, 320, FALSE);
-  SinkRig *rig = sink_rig_new (NULL);
-  SoupLoop loop = {.rig = rig};
-  GThread *thread;
-  gsize sent, got = 0;
-  TestWs *ws;
-  gchar *text;
-  guint i;
-  int ends[2];
-
-  fail_unless (socketpair (AF_UNIX, SOCK_STREAM, 0, ends) == 0);
-  loop.fd = ends[0];
-  ws = test_ws_new (ends[1]);
-  thread = g_thread_new ("loop", soup_loop, &loop);
-  text = test_ws_wait_text (ws, "dreamverse_hello");
-  fail_unless (loop.id != 0);
-  fail_unless (strstr (text, "\"control\":true") != NULL);
-  g_free (text);
-  sent = g_bytes_get_size (stream->init);
-  sink_rig_push (rig, stream->init);
-  for (i = 0; i < 100; i++) {
-    sink_rig_push_stream (rig, stream, i, i + 1);
-    sent += g_bytes_get_size (test_stream_fragment (stream, i));
-  }
-  while (got < sent) {
-    TestWsFrame frame;
-
-    fail_unless (test_ws_receive (ws, &frame));
-    fail_unless (frame.opcode == 1 || frame.opcode == 2);
-    got += frame.opcode == 2 ? frame.data->len : 0;
-    test_ws_frame_clear (&frame);
-  }
-  fail_unless_equals_uint64 (got, sent);
-  /* The other direction, and an end in good order. */
-  test_ws_send_text (ws, "no JSON");
-  text = test_ws_wait_text (ws, "error");
-  fail_unless (text != NULL);
-  g_free (text);
-  test_ws_send_text (ws, "{\"type\":\"leave\"}");
-  fail_unless_equals_int (test_ws_wait_close (ws), 1000);
-  test_ws_free (ws);
-  fail_unless (sink_rig_wait_clients (rig, 0));
-  g_atomic_int_set (&loop.stop, TRUE);
-  g_thread_join (thread);
-  sink_rig_free (rig);
-  test_stream_free (stream);
-}
-GST_END_TEST;
-
-/* One that does not read costs no more than the ring, and is dropped; what
- * the application then does with it harms nobody. */
-GST_START_TEST (added_soup_connection_that_stalls)
-{
-  TestStream *stream = test_stream_new (48, 320, FALSE);
-  SinkRig *rig = sink_rig_new ("hard-limit-bytes", "2000000",
-      "soft-limit-bytes", "1000000", "recover-policy", "none", NULL);
-  SoupLoop loop = {.rig = rig};
-  GThread *thread;
-  guint i;
-  int ends[2];
-
-  fail_unless (socketpair (AF_UNIX, SOCK_STREAM, 0, ends) == 0);
-  loop.fd = ends[0];
-  thread = g_thread_new ("loop", soup_loop, &loop);
-  fail_unless (sink_rig_wait_clients (rig, 1));
-  sink_rig_push (rig, stream->init);
-  for (i = 0; i < 20000 && sink_rig_stat (rig, "clients-dropped") == 0; i++)
-    sink_rig_push_stream (rig, stream, i, i + 1);
-  fail_unless_equals_uint64 (sink_rig_stat (rig, "clients-dropped"), 1);
-  fail_unless (sink_rig_wait_clients (rig, 0));
-  close (ends[1]);
-  g_atomic_int_set (&loop.stop, TRUE);
-  g_thread_join (thread);
-  sink_rig_free (rig);
-  test_stream_free (stream);
-}
-GST_END_TEST;
-
-/* What is neither is refused. */
-GST_START_TEST (added_nonsense)
-{
-  SinkRig *rig = sink_rig_new (NULL);
-  GObject *nonsense = g_object_new (G_TYPE_OBJECT, NULL);
-  SoupWebsocketConnection *closed;
-  guint64 id = 1;
-  int ends[2];
-
-  g_signal_emit_by_name (rig->sink, "add-connection", nonsense, &id);
-  fail_unless (id == 0);
-  fail_unless (socketpair (AF_UNIX, SOCK_STREAM, 0, ends) == 0);
-  closed = soup_connection (ends[0]);
-  soup_websocket_connection_close (closed, 1000, NULL);
-  id = 1;
-  g_signal_emit_by_name (rig->sink, "add-connection", closed, &id);
-  fail_unless (id == 0);
-  g_object_unref (closed);
-  close (ends[1]);
-  g_object_unref (nonsense);
-  sink_rig_free (rig);
+  fail_unless (test_count_in ("/proc/self/fd") <= descriptors);
+  fail_unless (test_count_in ("/proc/self/task") <= threads);
 }
 GST_END_TEST;
 
@@ -896,15 +441,6 @@ soupwebsocketsink_guard_suite (void)
   tcase_add_test (tests, too_many_viewers_are_refused);
   tcase_add_test (tests, a_flood_of_connections);
   tcase_add_test (tests, nothing_is_left_behind);
-  tcase_add_test (tests, port_in_use);
-  tcase_add_test (tests, two_sinks_on_one_port);
-  tcase_add_test (tests, bad_certificates);
-  tcase_add_test (tests, tls);
-  tcase_add_test (tests, a_tls_viewer_leaves_nothing_behind);
-  tcase_add_test (tests, added_connection);
-  tcase_add_test (tests, added_soup_connection);
-  tcase_add_test (tests, added_soup_connection_that_stalls);
-  tcase_add_test (tests, added_nonsense);
   return suite;
 }
 

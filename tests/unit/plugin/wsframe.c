@@ -170,6 +170,7 @@ START_TEST (empty_message)
   ck_assert_int_eq (feed (&reader, wire, frame (wire, 0x81, "", 0), &message),
       WS_READ_MESSAGE);
   ck_assert_uint_eq (message.size, 0);
+  ck_assert_ptr_nonnull (message.data);
   ws_reader_clear (&reader);
 }
 END_TEST
