@@ -35,7 +35,7 @@ box_around (Box *box, float x0, float y0, float x1, float y1, float reach,
   return box->x0 <= box->x1 && box->y0 <= box->y1;
 }
 
-void
+WIDE void
 canvas_glow (const Canvas *canvas, float x, float y, float radius, Yuv colour,
     float amount)
 {
@@ -89,7 +89,7 @@ line_distance (
   return __builtin_sqrtf (ex * ex + ey * ey);
 }
 
-static void
+WIDE static void
 line_plane (uint8_t *plane, size_t stride, int width, int height, float x0,
     float y0, float x1, float y1, float half, float soft, float value,
     float amount)

@@ -77,7 +77,7 @@ clump (Tile *tile, const Noise *noise, float x, float y, float radius, Rgb dark,
       if (cover <= 0)
         continue;
       lit = dv_clamp (
-          0.45f - 0.42f * dy + 0.3f * side * dx + 0.8f * (n - 0.5f), 0, 1);
+          0.45f - 0.42f * dy + 0.3f * side * dx + 0.5f * (n - 0.5f), 0, 1);
       tile_over (tile, i, row, rgb_mix (dark, bright, lit), cover);
     }
 }
@@ -133,9 +133,13 @@ flora_paint_forest (
   float tall = layer->rise * 0.5f;
   float round = roundness (set), side = set->light.disc_x > 0.5f ? 1 : -1;
   float step = dv_min ((1 - layer->base) / ROWS + 0.01f, tall * 0.4f);
+  float grain = 1 / (0.4f + layer->depth), inverse = 1 / unit;
+  float haze[8192 + 2]; /* of each row */
 
   if (layer->shore)
     step = tall * 0.1f;
+  for (int row = 0; row < tile->height; row++)
+    haze[row] = layer_haze (layer, set, (tile->top + (float)row) / unit);
   /* From front to back, so that what is hidden need not be painted: first the
    * ground before the first row. */
   for (int i = 0; i < BLOCK; i++) {
@@ -144,22 +148,26 @@ flora_paint_forest (
                    step * (ROWS - 1) + 0.006f;
 
     for (int row = row_from (tile, ground * unit); row < tile->height; row++) {
-      float y = (tile->top + (float)row) / unit;
+      float y = (tile->top + (float)row) * inverse;
       float n = noise_sum (noise, x * 60, (double)(y * 90), 3);
       Rgb soil = rgb_mix (rgb8 (36, 44, 28), rgb8 (72, 74, 42), n);
 
       soil = rgb_mix (soil, rgb8 (170, 96, 40), 0.6f * set->scene.autumn * n);
       soil = rgb_mix (
           soil, rgb8 (226, 232, 244), dv_clamp (set->scene.snow * 1.2f, 0, 1));
+      soil = light_on (&set->light, soil, 0.3f + 0.4f * n);
       tile_over (tile, i, row,
-          layer_seen (
-              layer, set, light_on (&set->light, soil, 0.3f + 0.4f * n), y),
+          rgb_mix (light_grade (&set->light, soil), set->light.haze, haze[row]),
           1);
     }
   }
   for (int line = ROWS - 1; line >= 0; line--) {
     float lower = step * (float)line;
 
+    /* What stands lower is nearer, and clearer. */
+    for (int row = 0; row < tile->height; row++)
+      haze[row] = layer_haze (
+          layer, set, (tile->top + (float)row) * inverse - lower * 0.4f);
     for (int i = 0; i < BLOCK; i++) {
       double x = (double)(tile->x0 + i) / (double)unit;
       int64_t cell = (int64_t)dv_floor_d (x / (double)pitch + 0.37 * line);
@@ -175,6 +183,7 @@ flora_paint_forest (
             pitch * (0.5f + 0.3f * dv_unit (dv_hash (h + 2)) + 0.25f * round);
         float dx = (float)(x - at), a = dx < 0 ? -dx : dx, t, top, bottom;
         Leaves leaves;
+        float shadow = 0.75f / (height + step), slope = 0.42f * side / wide;
         int row;
 
         if (a >= wide)
@@ -186,8 +195,11 @@ flora_paint_forest (
         top = ground - height * top;
         bottom = ground + step + 0.012f;
         leaves = leaves_of (set, h);
+        /* Grading is linear: it may come before the mix. */
+        leaves.dark = light_grade (&set->light, leaves.dark);
+        leaves.bright = light_grade (&set->light, leaves.bright);
         for (row = row_from (tile, top * unit - 1); row < tile->height; row++) {
-          float y = tile->top + (float)row, up = y / unit;
+          float y = tile->top + (float)row, up = y * inverse;
           float n, lit, edge, cover;
           Rgb c;
 
@@ -195,21 +207,20 @@ flora_paint_forest (
             break;
           if (tile->pixel[row * BLOCK + i][3] > 0.995f)
             continue;
-          n = noise_sum (noise,
-              x * 120 / (double)(0.4f + layer->depth) + (double)(h % 64),
-              (double)(up * 150 / (0.4f + layer->depth)), 2);
+          n = noise_sum (noise, x * 120 * (double)grain + (double)(h % 64),
+              (double)(up * 150 * grain), 2);
           /* Branches come out of the cone in tiers. */
           edge = (n - 0.5f) * 0.35f * wide * (1 - round) +
                  (n - 0.5f) * 0.02f * round;
           cover = dv_clamp ((up - top + edge * 0.5f) * unit * 0.7f, 0, 1);
           if (cover <= 0)
             continue;
-          lit = dv_clamp (0.62f + 0.42f * side * dx / wide + 0.9f * (n - 0.5f) -
-                              0.75f * (up - top) / (height + step),
-              0, 1);
+          lit = dv_clamp (
+              0.62f + slope * dx + 0.9f * (n - 0.5f) - shadow * (up - top), 0,
+              1);
           c = rgb_mix (leaves.dark, leaves.bright, lit);
-          tile_under (tile, i, row,
-              layer_seen (layer, set, c, up - lower * 0.4f), cover);
+          tile_under (
+              tile, i, row, rgb_mix (c, set->light.haze, haze[row]), cover);
         }
       }
     }
@@ -426,10 +437,10 @@ flora_paint_grass (
     float x = (float)(at * (double)unit - (double)tile->x0);
     float lean = (dv_unit (dv_hash (h + 3)) - 0.5f) * 0.9f * tall * unit;
     Rgb blade = rgb_mix (
-        rgb8 (34, 70, 26), rgb8 (122, 150, 54), dv_unit (dv_hash (h + 4)));
+        rgb8 (48, 84, 34), rgb8 (112, 142, 52), dv_unit (dv_hash (h + 4)));
 
     blade = rgb_mix (blade, rgb8 (172, 120, 50), 0.6f * s->autumn);
-    blade = light_on (light, blade, 0.2f + 0.6f * dv_unit (dv_hash (h + 5)));
+    blade = light_on (light, blade, 0.36f + 0.28f * dv_unit (dv_hash (h + 5)));
     blade = layer_seen (layer, set, blade, y);
     stroke (tile, x, (y + 0.03f) * unit, x + lean * 0.35f,
         (y - tall * 0.5f) * unit, 0.0016f * unit, 0.0012f * unit, blade);

@@ -67,7 +67,7 @@ layer_close (Layer *layer)
 }
 
 /* Puts a painted tile into the ring as bytes. */
-static void
+WIDE static void
 store (Layer *layer, int slot, const Tile *tile)
 {
   size_t pitch = (size_t)layer->ring + 2, cpitch = pitch / 2 + 1;
@@ -76,7 +76,7 @@ store (Layer *layer, int slot, const Tile *tile)
   for (int row = 0; row < layer->rows; row++) {
     size_t at = (size_t)row * pitch + (size_t)slot * BLOCK;
     const float (*p)[4] = (const float (*)[4])tile->pixel + row * BLOCK;
-    bool any = false, all = true;
+    int any = 0, all = 1;
 
     for (int i = 0; i < BLOCK; i++) {
       float alpha = p[i][3];
@@ -146,9 +146,9 @@ first_block (double scroll)
 }
 
 /* Makes sure that all blocks in view are in the ring. */
-void
+bool
 layer_prepare (Layer *layer, const Set *set, const Noise *noise, double scroll,
-    int height, Tile *tile)
+    int height, Tile *tile, const Halt *halt)
 {
   int64_t first = first_block (scroll);
 
@@ -157,6 +157,8 @@ layer_prepare (Layer *layer, const Set *set, const Noise *noise, double scroll,
 
     if (layer->block_at[slot] == block)
       continue;
+    if (halt->cancelled && halt->cancelled (halt->user))
+      return false;
     tile->x0 = block * BLOCK;
     tile->height = layer->rows;
     tile->top = (float)layer->y0;
@@ -166,10 +168,11 @@ layer_prepare (Layer *layer, const Set *set, const Noise *noise, double scroll,
     store (layer, slot, tile);
     layer->block_at[slot] = block;
   }
+  return true;
 }
 
 /* One row over what is there; @part in 16ths of a pixel to the right. */
-static void
+WIDE static void
 row_over (uint8_t *restrict dst, const uint8_t *restrict colour,
     const uint8_t *restrict through, int n, unsigned part)
 {
@@ -189,7 +192,7 @@ row_over (uint8_t *restrict dst, const uint8_t *restrict colour,
   }
 }
 
-static void
+WIDE static void
 row_copy (
     uint8_t *restrict dst, const uint8_t *restrict colour, int n, unsigned part)
 {
@@ -201,17 +204,26 @@ row_copy (
                        4);
 }
 
-/* The same with only @amount 256ths of it, in another light: how far it is
- * from neutral, which is cover >> @neutral, is taken @gain 64ths of. 16 bits
- * hold it all: it is what the vectoriser is good at. */
-static inline void
+/* How colour that is premultiplied by @cover looks in another light: how far
+ * it is from neutral, which is cover >> @neutral, is taken @gain 64ths of. 16
+ * bits hold it all: it is what the vectoriser is good at. */
+static inline uint16_t
+relit (int16_t c, int16_t cover, int16_t gain, int neutral)
+{
+  int16_t base = (int16_t)(cover >> neutral);
+
+  c = (int16_t)(base + ((int16_t)((int16_t)(c - base) * gain) >> 6));
+  return (uint16_t)(c < 0 ? 0 : c > cover ? cover : c);
+}
+
+/* The same with only @amount 256ths of it, in another light. */
+WIDE static void
 row_faded (uint8_t *restrict dst, const uint8_t *restrict colour,
     const uint8_t *restrict through, int n, unsigned part, unsigned amount,
     int gain, int neutral)
 {
   uint16_t near = (uint16_t)(16 - part), far = (uint16_t)part;
   uint16_t share = (uint16_t)amount;
-  int16_t bright = (int16_t)gain;
 
   for (int i = 0; i < n; i++) {
     int16_t c = (int16_t)((uint16_t)((uint16_t)(colour[i] * near) +
@@ -220,15 +232,50 @@ row_faded (uint8_t *restrict dst, const uint8_t *restrict colour,
     uint16_t t = (uint16_t)((uint16_t)(through[i] * near) +
                             (uint16_t)(through[i + 1] * far) + 8) >>
                  4;
-    int16_t cover = (int16_t)(255 - t), base = (int16_t)(cover >> neutral);
-    uint16_t d;
+    int16_t cover = (int16_t)(255 - t);
+    uint16_t d, lit = relit (c, cover, (int16_t)gain, neutral);
 
-    c = (int16_t)(base + ((int16_t)((int16_t)(c - base) * bright) >> 6));
-    c = c < 0 ? 0 : c > cover ? cover : c;
     t = (uint16_t)(255 - ((uint16_t)((uint16_t)cover * share) >> 8));
     d = (uint16_t)(dst[i] * t + 128);
     d = (uint16_t)((uint16_t)(d + (d >> 8)) >> 8);
-    dst[i] = (uint8_t)(d + ((uint16_t)((uint16_t)c * share) >> 8));
+    dst[i] = (uint8_t)(d + ((uint16_t)(lit * share) >> 8));
+  }
+}
+
+/* The same where the layer is opaque. */
+WIDE static void
+row_faded_solid (uint8_t *restrict dst, const uint8_t *restrict colour, int n,
+    unsigned part, unsigned amount, int gain, int neutral)
+{
+  uint16_t near = (uint16_t)(16 - part), far = (uint16_t)part;
+  uint16_t share = (uint16_t)amount;
+  uint16_t t = (uint16_t)(255 - ((255 * share) >> 8));
+
+  for (int i = 0; i < n; i++) {
+    int16_t c = (int16_t)((uint16_t)((uint16_t)(colour[i] * near) +
+                                     (uint16_t)(colour[i + 1] * far) + 8) >>
+                          4);
+    uint16_t d = (uint16_t)(dst[i] * t + 128);
+    uint16_t lit = relit (c, 255, (int16_t)gain, neutral);
+
+    d = (uint16_t)((uint16_t)(d + (d >> 8)) >> 8);
+    dst[i] = (uint8_t)(d + ((uint16_t)(lit * share) >> 8));
+  }
+}
+
+/* The same where nothing shines through it. */
+WIDE static void
+row_relit (uint8_t *restrict dst, const uint8_t *restrict colour, int n,
+    unsigned part, int gain, int neutral)
+{
+  uint16_t near = (uint16_t)(16 - part), far = (uint16_t)part;
+
+  for (int i = 0; i < n; i++) {
+    int16_t c = (int16_t)((uint16_t)((uint16_t)(colour[i] * near) +
+                                     (uint16_t)(colour[i + 1] * far) + 8) >>
+                          4);
+
+    dst[i] = (uint8_t)relit (c, 255, (int16_t)gain, neutral);
   }
 }
 
@@ -296,14 +343,24 @@ draw_piece (const Layer *layer, const Pass *pass, const Piece *piece)
   for (int y = from; y < to; y++) {
     size_t at = (size_t)(y - y0) * pitch;
 
-    if (pass->amount < 256 || pass->gain != GAIN_ONE)
-      row_faded (dst + (size_t)y * stride, colour + at, through + at, piece->n,
-          pass->part, (unsigned)pass->amount, pass->gain, half ? 1 : 4);
-    else if (y < first_solid)
-      row_over (dst + (size_t)y * stride, colour + at, through + at, piece->n,
-          pass->part);
+    uint8_t *row = dst + (size_t)y * stride;
+    const uint8_t *c = colour + at, *t = through + at;
+    bool opaque = y >= first_solid;
+    int neutral = half ? 1 : 4;
+
+    if (pass->amount == 256 && pass->gain == GAIN_ONE) {
+      if (opaque)
+        row_copy (row, c, piece->n, pass->part);
+      else
+        row_over (row, c, t, piece->n, pass->part);
+    } else if (!opaque)
+      row_faded (row, c, t, piece->n, pass->part, (unsigned)pass->amount,
+          pass->gain, neutral);
+    else if (pass->amount < 256)
+      row_faded_solid (row, c, piece->n, pass->part, (unsigned)pass->amount,
+          pass->gain, neutral);
     else
-      row_copy (dst + (size_t)y * stride, colour + at, piece->n, pass->part);
+      row_relit (row, c, piece->n, pass->part, pass->gain, neutral);
   }
 }
 

@@ -39,25 +39,6 @@ between (const uint8_t a[3], const uint8_t b[3], float t)
   return rgb_mix (rgb8 (a[0], a[1], a[2]), rgb8 (b[0], b[1], b[2]), t);
 }
 
-Rgb
-light_grade (const Light *light, Rgb colour)
-{
-  float luma = rgb_luma (colour);
-  Rgb tinted = rgb_scale (light->hue, luma);
-
-  colour = rgb_mix (colour, tinted, light->tint);
-  luma = rgb_luma (colour);
-  colour = rgb_mix (rgb (luma, luma, luma), colour, light->saturation);
-  return rgb_scale (colour, light->gain);
-}
-
-Rgb
-light_on (const Light *light, Rgb albedo, float facing)
-{
-  return rgb_times (
-      albedo, rgb_add (light->ambient, rgb_scale (light->sun, facing)));
-}
-
 float
 light_sun_x (const DvScene *scene)
 {

@@ -7,9 +7,15 @@
 void
 noise_fill (Noise *noise)
 {
+#define LEVEL(x, y) (dv_hash2 ((x) % NOISE_SIZE, (y) % NOISE_SIZE) >> 24)
   for (uint32_t y = 0; y < NOISE_SIZE; y++)
-    for (uint32_t x = 0; x < NOISE_SIZE; x++)
-      noise->at[y][x] = dv_unit (dv_hash2 (x, y));
+    for (uint32_t x = 0; x < NOISE_SIZE; x++) {
+      noise->at[y][x] = (float)LEVEL (x, y) / 255;
+      noise->corners[y * NOISE_SIZE + x] =
+          LEVEL (x, y) | LEVEL (x + 1, y) << 8 | LEVEL (x, y + 1) << 16 |
+          LEVEL (x + 1, y + 1) << 24;
+    }
+#undef LEVEL
 }
 
 static inline float
@@ -18,17 +24,86 @@ ease (float t)
   return t * t * (3 - 2 * t);
 }
 
+/* A number of cells as 24 bits of fraction under 8 of whole, which is the
+ * table's period: adding 1.5 * 2^28 leaves just these in a double's low bits,
+ * for all numbers below 2^27. */
+static inline uint32_t
+cells (double x)
+{
+  union {
+    double number;
+    uint64_t bits;
+  } sum = {x + 402653184.0};
+
+  return (uint32_t)sum.bits;
+}
+
+static inline float
+part (uint32_t x)
+{
+  return ease ((float)(int32_t)(x & 0xffffff) * (1.0f / 16777216));
+}
+
+/* In [0, 255]. */
+static inline float
+noise_cell (const uint32_t *corners, double x, double y)
+{
+  uint32_t qx = cells (x), qy = cells (y);
+  uint32_t c = corners[(qy >> 24) * NOISE_SIZE + (qx >> 24)];
+  float fx = part (qx), fy = part (qy);
+
+  return dv_lerp (
+      dv_lerp ((float)(int32_t)(c & 255), (float)(int32_t)(c >> 8 & 255), fx),
+      dv_lerp ((float)(int32_t)(c >> 16 & 255), (float)(int32_t)(c >> 24), fx),
+      fy);
+}
+
+/* What makes a sum of @octaves octaves at most 1. */
+static inline float
+scale_of (int octaves)
+{
+  return 1 / (255 - 255 / (float)(1 << octaves));
+}
+
 float
 noise_at (const Noise *noise, double x, double y)
 {
-  double wx = dv_floor_d (x), wy = dv_floor_d (y);
-  unsigned ix = (unsigned)(int64_t)wx, iy = (unsigned)(int64_t)wy;
-  float fx = ease ((float)(x - wx)), fy = ease ((float)(y - wy));
-  const float *a = noise->at[iy % NOISE_SIZE];
-  const float *b = noise->at[(iy + 1) % NOISE_SIZE];
-  unsigned c = ix % NOISE_SIZE, d = (ix + 1) % NOISE_SIZE;
+  return noise_cell (noise->corners, x, y) * (1.0f / 255);
+}
 
-  return dv_lerp (dv_lerp (a[c], a[d], fx), dv_lerp (b[c], b[d], fx), fy);
+WIDE void
+noise_row (const Noise *noise, NoiseKind kind, const double *x, const double *y,
+    int octaves, float *restrict out, int n)
+{
+  const uint32_t *corners = noise->corners;
+  double u[BLOCK], v[BLOCK];
+  float weight = 0.5f;
+
+  for (int i = 0; i < n; i++) {
+    u[i] = x[i];
+    v[i] = y[i];
+    out[i] = 0;
+  }
+  for (int k = 0; k < octaves; k++) {
+    for (int i = 0; i < n; i++)
+      out[i] += weight * noise_cell (corners, u[i], v[i]);
+    weight *= 0.5f;
+    if (kind == NOISE_BANDS)
+      for (int i = 0; i < n; i++) {
+        u[i] = u[i] * 2 + 17.31;
+        v[i] = v[i] * 2 + 5.77;
+      }
+    else
+      for (int i = 0; i < n; i++) {
+        double turned = 1.6 * u[i] + 1.2 * v[i] + 17.31;
+
+        v[i] = 1.6 * v[i] - 1.2 * u[i] + 5.77;
+        u[i] = turned;
+      }
+  }
+  weight = scale_of (octaves);
+  for (int i = 0; i < n; i++)
+    out[i] *= weight;
 }
 
 float
@@ -37,14 +112,14 @@ noise_sum (const Noise *noise, double x, double y, int octaves)
   float sum = 0, weight = 0.5f;
 
   for (int i = 0; i < octaves; i++) {
-    sum += weight * noise_at (noise, x, y);
+    sum += weight * noise_cell (noise->corners, x, y);
     weight *= 0.5f;
     /* Turned and moved, so that the octaves' cells do not line up. */
     double turned = 1.6 * x + 1.2 * y + 17.31;
     y = 1.6 * y - 1.2 * x + 5.77;
     x = turned;
   }
-  return sum / (1 - 2 * weight);
+  return sum * scale_of (octaves);
 }
 
 float
@@ -53,12 +128,12 @@ noise_bands (const Noise *noise, double x, double y, int octaves)
   float sum = 0, weight = 0.5f;
 
   for (int i = 0; i < octaves; i++) {
-    sum += weight * noise_at (noise, x, y);
+    sum += weight * noise_cell (noise->corners, x, y);
     weight *= 0.5f;
     x = x * 2 + 17.31;
     y = y * 2 + 5.77;
   }
-  return sum / (1 - 2 * weight);
+  return sum * scale_of (octaves);
 }
 
 float

@@ -15,6 +15,14 @@
 #include "painter.h"
 #include "scene.h"
 
+/* On functions with loops for the vectoriser: built for wider vectors too. The
+ * arithmetic is the same, step for step. */
+#ifdef DV_HAVE_CLONES
+#define WIDE __attribute__ ((target_clones ("avx2", "default")))
+#else
+#define WIDE
+#endif
+
 /* ---- colour ---- */
 
 typedef struct {
@@ -113,16 +121,35 @@ void light_of_scene (
 /* Where the sun of a scene stands, in widths. */
 float light_sun_x (const DvScene *scene);
 /* Tints and saturates a colour as the scene asks. */
-Rgb light_grade (const Light *light, Rgb colour);
+static inline Rgb
+light_grade (const Light *light, Rgb colour)
+{
+  float luma = rgb_luma (colour);
+  Rgb tinted = rgb_scale (light->hue, luma);
+
+  colour = rgb_mix (colour, tinted, light->tint);
+  luma = rgb_luma (colour);
+  colour = rgb_mix (rgb (luma, luma, luma), colour, light->saturation);
+  return rgb_scale (colour, light->gain);
+}
+
 /* A surface that faces the light by @facing in [0, 1]. */
-Rgb light_on (const Light *light, Rgb albedo, float facing);
+static inline Rgb
+light_on (const Light *light, Rgb albedo, float facing)
+{
+  return rgb_times (
+      albedo, rgb_add (light->ambient, rgb_scale (light->sun, facing)));
+}
 
 /* ---- noise ---- */
 
 #define NOISE_SIZE 256
 
 typedef struct {
-  float at[NOISE_SIZE][NOISE_SIZE]; /* random numbers in [0, 1] */
+  float at[NOISE_SIZE][NOISE_SIZE]; /* random numbers in [0, 1], 255ths */
+  /* The four corners of each cell in 255ths, the nearest in the low byte, then
+   * right, below, both: one load for all. */
+  uint32_t corners[NOISE_SIZE * NOISE_SIZE];
 } Noise;
 
 void noise_fill (Noise *noise);
@@ -132,6 +159,10 @@ float noise_at (const Noise *noise, double x, double y);
 float noise_sum (const Noise *noise, double x, double y, int octaves);
 /* The same for what is drawn out along one axis. */
 float noise_bands (const Noise *noise, double x, double y, int octaves);
+/* Rows of it: @n places, an even number of at most BLOCK. */
+typedef enum { NOISE_TURNED, NOISE_BANDS } NoiseKind;
+void noise_row (const Noise *noise, NoiseKind kind, const double *x,
+    const double *y, int octaves, float *out, int n);
 /* Along a line, without a period. */
 float noise_line (uint32_t seed, double x);
 float noise_line_sum (uint32_t seed, double x, int octaves);
@@ -233,6 +264,8 @@ double terrain_crater (const Layer *layer, double cell);
 void terrain_paint (
     Tile *tile, const Layer *layer, const Set *set, const Noise *noise);
 
+void ground_paint (
+    Tile *tile, const Layer *layer, const Set *set, const Noise *noise);
 void planet_paint (
     Tile *tile, const Layer *layer, const Set *set, const Noise *noise);
 void town_paint_city (
@@ -272,6 +305,8 @@ tile_under (Tile *tile, int column, int row, Rgb c, float amount)
   p[3] += share;
 }
 
+/* How much of a row of the layer is lost in haze. */
+float layer_haze (const Layer *layer, const Set *set, float row_heights);
 /* The layer's colour as seen from here: graded and lost in haze. */
 Rgb layer_seen (
     const Layer *layer, const Set *set, Rgb colour, float row_heights);
@@ -280,9 +315,15 @@ bool layer_open (Layer *layer, int width, int height);
 void layer_close (Layer *layer);
 #define GAIN_ONE 64
 
-/* Paints the blocks in view that are missing. */
-void layer_prepare (Layer *layer, const Set *set, const Noise *noise,
-    double scroll, int height, Tile *tile);
+/* Whom to ask, before each block, whether to stop. */
+typedef struct {
+  bool (*cancelled) (void *user); /* or NULL */
+  void *user;
+} Halt;
+
+/* Paints the blocks in view that are missing; false when told to stop. */
+bool layer_prepare (Layer *layer, const Set *set, const Noise *noise,
+    double scroll, int height, Tile *tile, const Halt *halt);
 /* Draws it scrolled by @scroll pixels, @down rows lower, @amount 256ths of
  * it, @gain 64ths as bright, down to row @end. */
 void layer_draw (const Layer *layer, const Canvas *canvas, double scroll,

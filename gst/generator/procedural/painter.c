@@ -164,19 +164,21 @@ draw_layers (DvPainter *painter, const Canvas *canvas, const DvMoment *moment,
     at[which]++;
     if (layer->foreground != foreground)
       continue;
-    /* What a nearer layer hides need not be drawn. */
-    for (int i = at[which]; part->amount == 256 && i < part->set->n_layers;
-         i++) {
-      Layer *nearer = &part->set->layer[i];
-      int solid;
+    /* What a nearer layer of either set hides need not be drawn. */
+    for (int p = 0; p < n_parts; p++)
+      for (int i = at[p]; parts[p].amount == 256 && i < parts[p].set->n_layers;
+           i++) {
+        Layer *nearer = &parts[p].set->layer[i];
+        int solid;
 
-      if (nearer->foreground != foreground)
-        continue;
-      solid = layer_solid (nearer, canvas, scroll_of (painter, moment, nearer),
-          down_of (painter, part, nearer));
-      if (solid < end)
-        end = solid;
-    }
+        if (nearer->foreground != foreground)
+          continue;
+        solid =
+            layer_solid (nearer, canvas, scroll_of (painter, moment, nearer),
+                down_of (painter, &parts[p], nearer));
+        if (solid < end)
+          end = solid;
+      }
     layer_draw (layer, canvas, scroll_of (painter, moment, layer),
         down_of (painter, part, layer), part->amount, part->gain, end);
   }
@@ -223,6 +225,50 @@ gain_of (const Light *painted, const Light *now)
       10, 2 * GAIN_ONE);
 }
 
+/* The sets that a moment is made of; one of them may be NULL. */
+typedef struct {
+  Set *from, *to;
+} Pair;
+
+static Pair
+pair_of (DvPainter *painter, const DvMoment *moment)
+{
+  float mix = dv_clamp (moment->mix, 0, 1);
+  Pair pair = {NULL, NULL};
+
+  painter->draws++;
+  if (mix < 1)
+    pair.from = set_of (painter, &moment->from, NULL);
+  if (mix > 0)
+    pair.to = set_of (painter, &moment->to, pair.from);
+  if (pair.from == pair.to)
+    pair.to = NULL;
+  return pair;
+}
+
+static bool
+prepare_set (
+    DvPainter *painter, Set *set, const DvMoment *moment, const Halt *halt)
+{
+  for (int i = 0; set && i < set->n_layers; i++)
+    if (!layer_prepare (&set->layer[i], set, painter->noise,
+            scroll_of (painter, moment, &set->layer[i]), painter->height,
+            &painter->tile, halt))
+      return false;
+  return true;
+}
+
+bool
+dv_painter_prepare (DvPainter *painter, const DvMoment *moment,
+    bool (*cancelled) (void *user), void *user)
+{
+  Halt halt = {cancelled, user};
+  Pair pair = pair_of (painter, moment);
+
+  return prepare_set (painter, pair.from, moment, &halt) &&
+         prepare_set (painter, pair.to, moment, &halt);
+}
+
 void
 dv_painter_draw (
     DvPainter *painter, const DvMoment *moment, const DvFrame *frame)
@@ -232,10 +278,11 @@ dv_painter_draw (
   int n_parts = 0, hidden;
   float mix = dv_clamp (moment->mix, 0, 1), horizon, wet, sun_x;
   Light light;
-  Set *from, *to;
+  Pair pair = pair_of (painter, moment);
+  Set *from = pair.from, *to = pair.to;
+  const Halt never = {NULL, NULL};
   float fog;
 
-  painter->draws++;
   for (int c = 0; c < 3; c++) {
     canvas.plane[c] = frame->plane[c];
     canvas.stride[c] = frame->stride[c];
@@ -245,10 +292,8 @@ dv_painter_draw (
   canvas.cwidth = (painter->width + 1) / 2;
   canvas.cheight = (painter->height + 1) / 2;
 
-  from = mix < 1 ? set_of (painter, &moment->from, NULL) : NULL;
-  to = mix > 0 ? set_of (painter, &moment->to, from) : NULL;
-  if (from && to && from == to)
-    to = NULL;
+  prepare_set (painter, from, moment, &never);
+  prepare_set (painter, to, moment, &never);
   if (from && to) {
     horizon = dv_lerp (from->horizon, to->horizon, mix);
     wet = dv_lerp (from->wet, to->wet, mix);
@@ -283,8 +328,6 @@ dv_painter_draw (
       double scroll = scroll_of (painter, moment, layer);
       int solid;
 
-      layer_prepare (layer, parts[p].set, painter->noise, scroll,
-          painter->height, &painter->tile);
       if (parts[p].amount == 256) {
         solid = layer_solid (
             layer, &canvas, scroll, down_of (painter, &parts[p], layer));

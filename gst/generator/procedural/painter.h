@@ -33,6 +33,13 @@ typedef struct DvPainter DvPainter;
  * of memory. */
 DvPainter *dv_painter_new (uint32_t width, uint32_t height);
 void dv_painter_free (DvPainter *painter);
+/* Makes ready what @moment needs and the painter does not have yet, which for
+ * a new scene takes as long as many frames; dv_painter_draw() does it too, but
+ * cannot be stopped. Asks @cancelled, which may be NULL, every few
+ * milliseconds; once it says yes, false is returned, and what is done so far
+ * is kept. */
+bool dv_painter_prepare (DvPainter *painter, const DvMoment *moment,
+    bool (*cancelled) (void *user), void *user);
 void dv_painter_draw (
     DvPainter *painter, const DvMoment *moment, const DvFrame *frame);
 

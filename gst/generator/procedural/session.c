@@ -275,11 +275,17 @@ make_frame (Step *step, uint32_t n)
   DvFrame frame;
   uint64_t since = now_ns ();
 
+  dv_timeline_moment (&step->point, &moment);
+  /* A new scene takes long enough that one may want to stop meanwhile. */
+  if (!dv_painter_prepare (
+          step->session->painter, &moment, sink->cancelled, sink->user))
+    return cancel (step);
+  count_time (&step->drawing, since);
+  since = now_ns ();
   if (!sink->acquire_frame (sink->user, n, &frame))
     return refused (step, "a frame");
   count_time (&step->handing, since);
   since = now_ns ();
-  dv_timeline_moment (&step->point, &moment);
   dv_painter_draw (step->session->painter, &moment, &frame);
   if (request->stamp)
     dv_stamp_draw (&frame, request->width, request->height, request->index, n);

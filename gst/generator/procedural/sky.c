@@ -23,7 +23,7 @@ struct Sky {
 };
 
 /* Clouds from noise that closes in a ring, both ways. */
-static void
+WIDE static void
 cloud_fill (Sky *sky, const Noise *noise)
 {
   for (int y = 0; y < CLOUD_ROWS; y++)
@@ -109,7 +109,7 @@ gradient (const Light *light, float t)
 
 /* Adds @weight times a row of the cloud table, moved by @shift cells, to
  * @out. */
-static void
+WIDE static void
 cloud_row (
     const Sky *sky, float *restrict out, double shift, float v, float weight)
 {
@@ -151,7 +151,7 @@ typedef struct {
   float place; /* which stretch of the table: it goes with the sun */
 } Clouds;
 
-static void
+WIDE static void
 clouds_row (
     Sky *sky, const DvMoment *moment, const Clouds *clouds, float t, float up)
 {
@@ -192,7 +192,7 @@ clouds_row (
 }
 
 /* Curtains of light: bright at a wavering lower edge, fading upwards. */
-static void
+WIDE static void
 aurora_row (Sky *sky, const DvMoment *moment, float high)
 {
   static const float edges[2] = {0.72f, 0.5f};
@@ -203,7 +203,7 @@ aurora_row (Sky *sky, const DvMoment *moment, float high)
     float *restrict ray = sky->near_glow, *restrict y = sky->line[0];
     float *restrict u = sky->line[1], *restrict v = sky->line[2];
     int n = sky->columns;
-    double drift = moment->time * (k ? 0.011 : -0.008) * sky->columns +
+    double drift = moment->time * (k ? 0.018 : -0.013) * sky->columns +
                    moment->camera_x * 0.04 * sky->columns;
     float strength = k ? 0.6f : 1;
 
@@ -231,7 +231,7 @@ aurora_row (Sky *sky, const DvMoment *moment, float high)
   }
 }
 
-static void
+WIDE static void
 nebula_row (Sky *sky, const DvMoment *moment, float high)
 {
   float *restrict n = sky->line[3], *restrict m = sky->near_glow;
@@ -301,7 +301,7 @@ rainbow_row (Sky *sky, const DvMoment *moment, const Light *light, float high,
 }
 
 /* One row of plain sky with the light around the sun in it. */
-static void
+WIDE static void
 glow_row (Sky *sky, const Light *light, Yuv base, Yuv glow, float aspect,
     float dy, float low_glow)
 {
@@ -324,7 +324,7 @@ glow_row (Sky *sky, const Light *light, Yuv base, Yuv glow, float aspect,
 }
 
 /* Paints the grid down to row @rows of it. */
-static void
+WIDE static void
 paint_grid (Sky *sky, const DvMoment *moment, const Light *light, float horizon,
     int rows)
 {
@@ -383,7 +383,7 @@ paint_grid (Sky *sky, const DvMoment *moment, const Light *light, float horizon,
 
 /* Between the grid's points; @step pixels a cell, a power of two. The dither
  * is the same at every frame, so that an encoder need not send it again. */
-static void
+WIDE static void
 draw_out (const Sky *sky, const int16_t *grid, uint8_t *plane, size_t stride,
     int width, int height, int step)
 {

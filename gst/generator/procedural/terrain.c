@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Which layers a scene is built of, their outlines, and the bare ground:
- * mountains, volcano, canyon, ice, hills, dunes, beach.
+ * Which layers a scene is built of, their outlines, and what is painted of
+ * each.
  */
 #include "paint.h"
 
@@ -261,10 +261,10 @@ terrain_height (const Layer *layer, const Set *set, double x)
   }
 }
 
-/* ---- colours ---- */
+/* ---- painting ---- */
 
-Rgb
-layer_seen (const Layer *layer, const Set *set, Rgb colour, float row_heights)
+float
+layer_haze (const Layer *layer, const Set *set, float row_heights)
 {
   /* Mist gathers at the foot of what is far. */
   float foot = 1 - dv_clamp ((layer->base - row_heights) / 0.16f, 0, 1);
@@ -274,313 +274,14 @@ layer_seen (const Layer *layer, const Set *set, Rgb colour, float row_heights)
 
   if (layer->foreground || !layer->shore)
     far *= 1 - 0.5f * dv_smooth (0, 0.2f, row_heights - layer->base);
-  return rgb_mix (
-      light_grade (&set->light, colour), set->light.haze, dv_clamp (far, 0, 1));
+  return dv_clamp (far, 0, 1);
 }
 
-typedef struct {
-  const Tile *tile;
-  const Layer *layer;
-  const Set *set;
-  const Noise *noise;
-  float snow;           /* how much lies on the ground */
-  float side;           /* +1: the light comes from the right */
-  float top[BLOCK + 2]; /* picture row of the outline, from one column left */
-} Ground;
-
-static Rgb
-shade_mountain (const Ground *g, double x, float y, float deep, float slope)
+Rgb
+layer_seen (const Layer *layer, const Set *set, Rgb colour, float row_heights)
 {
-  const Light *light = &g->set->light;
-  float fine = 7 + 8 * g->layer->depth;
-  /* Slanting ribs fall away from the crest. */
-  double u = x * (double)fine + 0.9 * (double)deep * (double)fine;
-  double v = (double)(y * fine * 1.7f) + g->layer->seed % 97;
-  float a = noise_sum (g->noise, u, v, 5);
-  float b = noise_sum (g->noise, u + 0.3 * (double)g->side, v - 0.25, 5);
-  float face =
-      dv_clamp (0.46f + 4.2f * (a - b) + 0.12f * g->side * slope, 0.04f, 1);
-  float line = g->layer->base - g->layer->rise * (0.62f - 0.42f * g->snow) +
-               0.09f * (a - 0.5f);
-  float snow = dv_smooth (0.02f, -0.025f, y - line) *
-               dv_smooth (0.16f, 0.34f, face + 0.3f * g->snow);
-  Rgb rock = rgb_mix (rgb8 (74, 76, 92), rgb8 (128, 116, 108), a);
-
-  rock = rgb_mix (rock, rgb8 (56, 78, 62),
-      0.6f * dv_smooth (-0.05f, 0.08f, y - line) * (1 - g->snow));
-  return light_on (
-      light, rgb_mix (rock, rgb8 (228, 234, 246), snow * 0.9f), face);
-}
-
-static Rgb
-shade_volcano (const Ground *g, double x, float y, float deep)
-{
-  double cell = dv_floor_d (x / CRATER_PITCH);
-  float from = (float)(x - terrain_crater (g->layer, cell));
-  double u = x * 14, v = (double)(y * 9);
-  float a = noise_sum (g->noise, u, v, 4);
-  float b = noise_sum (g->noise, u + 0.4 * (double)g->side, v, 4);
-  float face =
-      dv_clamp (0.4f + 4.2f * (a - b) + g->side * from * -0.5f, 0.03f, 1.1f);
-  Rgb rock = rgb_mix (rgb8 (52, 44, 48), rgb8 (96, 80, 78), a);
-  Rgb lit = light_on (&g->set->light, rock, face);
-  float down =
-      dv_max (0, y - (g->layer->base - g->layer->rise)) / g->layer->rise;
-  float off = from < 0 ? -from : from;
-
-  /* Lava finds its way down in winding threads, each to its own depth. */
-  for (uint32_t k = 0; k < 6; k++) {
-    uint32_t h = dv_hash2 (k, g->layer->seed + (uint32_t)(int64_t)cell);
-    float way = (dv_unit (h) - 0.5f) * (0.1f + 0.62f * down);
-    float wind = 0.055f * (noise_line_sum (h, (double)(y * 13), 3) - 0.5f) *
-                 (0.4f + down * 2);
-    float far = from - way - wind, end = 0.35f + 0.6f * dv_unit (dv_hash (h));
-    float strength = dv_smooth (end, end - 0.3f, down);
-    float wide =
-        (0.0022f + 0.006f * dv_unit (dv_hash (h + 2))) * (1.2f - down * 0.6f);
-
-    far = far < 0 ? -far : far;
-    strength *= 0.6f + 0.8f * noise_line (h + 5, (double)(y * 24));
-    lit = rgb_add (lit,
-        rgb_scale (rgb8 (255, 62, 14), 0.55f * strength * dv_fade (-far * 26)));
-    lit = rgb_mix (lit,
-        rgb_mix (rgb8 (255, 120, 36), rgb8 (255, 226, 130),
-            dv_smooth (wide, 0, far)),
-        dv_clamp (strength * dv_smooth (wide, wide * 0.3f, far), 0, 1) *
-            g->set->scene.fire);
-  }
-  lit = rgb_add (lit,
-      rgb_scale (rgb8 (255, 90, 30),
-          0.8f * dv_smooth (0.08f, 0, deep) * dv_smooth (0.22f, 0.03f, off)));
-  return lit;
-}
-
-/* Lava field: black crust, glowing cracks. */
-static Rgb
-shade_crust (const Ground *g, double x, float y, float deep)
-{
-  float a = noise_sum (g->noise, x * 16, (double)(y * 30), 4);
-  float b = noise_sum (
-      g->noise, x * 16 + 0.3 * (double)g->side, (double)(y * 30) - 0.4, 4);
-  float crack = noise_sum (g->noise, x * 5, (double)(y * 13), 4);
-  float where = noise_at (g->noise, x * 1.7, (double)(y * 5) + 40);
-  Rgb rock = rgb_mix (rgb8 (30, 27, 32), rgb8 (84, 68, 66), a);
-  float face = dv_clamp (
-      0.3f + 2.4f * (a - b) + 0.3f * dv_smooth (0.01f, 0, deep), 0.03f, 1);
-
-  crack = crack > 0.5f ? crack - 0.5f : 0.5f - crack;
-  rock = light_on (&g->set->light, rock, face);
-  rock = rgb_add (rock,
-      rgb_scale (rgb8 (255, 60, 16),
-          0.4f * dv_smooth (0.07f, 0, crack) * dv_smooth (0.45f, 0.7f, where)));
-  return rgb_mix (rock, rgb8 (255, 170, 70),
-      dv_smooth (0.014f, 0.002f, crack) * dv_smooth (0.45f, 0.6f, where));
-}
-
-static Rgb
-shade_canyon (const Ground *g, double x, float y, float deep, float slope)
-{
-  float near = 0.6f + g->layer->depth;
-  float bend = 0.035f * noise_sum (g->noise, x * 2.2, (double)(y * 3), 2);
-  float strata = noise_bands (
-      g->noise, 3.7 + x * 0.9, (double)((y + bend) * 70 / near), 2);
-  float ledge =
-      noise_at (g->noise, 9.1 + x * 0.3, (double)((y + bend) * 26 / near));
-  /* Buttresses, rounder at the foot where rubble lies. */
-  double u = x * 11 / (double)near;
-  float talus = dv_smooth (0.35f, 0.9f, deep / dv_max (0.03f, g->layer->rise));
-  float a = noise_bands (g->noise, u, (double)(y * (4 + 14 * talus)), 2);
-  float b = noise_bands (
-      g->noise, u + 0.22 * (double)g->side, (double)(y * (4 + 14 * talus)), 2);
-  float grain = noise_sum (g->noise, x * 80, (double)(y * 120), 2);
-  Rgb rock = rgb_mix (rgb8 (142, 70, 48), rgb8 (224, 154, 104), strata);
-  float face =
-      dv_clamp (0.46f + 1.5f * (a - b) * (1 - 0.4f * talus) +
-                    0.12f * g->side * slope + 0.7f * (grain - 0.5f) -
-                    0.26f * dv_smooth (0.56f, 0.66f, ledge) * (1 - talus),
-          0.04f, 1.05f);
-
-  rock = rgb_mix (rock, rgb8 (240, 204, 158),
-      0.5f * dv_smooth (0.6f, 0.72f, ledge) * (1 - talus));
-  rock = rgb_mix (rock, rgb8 (186, 116, 78), 0.6f * talus);
-  /* Dry brush on the rubble. */
-  rock = rgb_mix (
-      rock, rgb8 (92, 92, 54), 0.55f * talus * dv_smooth (0.6f, 0.72f, grain));
-  /* The tops catch the light. */
-  face += 0.4f * dv_smooth (0.012f, 0, deep);
-  return light_on (&g->set->light, rock, dv_min (face, 1.1f));
-}
-
-static Rgb
-shade_ice (const Ground *g, double x, float y, float deep, float slope)
-{
-  const Light *light = &g->set->light;
-  /* Facets: noise in steps. */
-  float a =
-      noise_sum (g->noise, x * 15 + (double)deep * 10, (double)(y * 22), 3);
-  float facet = dv_floor (a * 9) / 9;
-  float face =
-      dv_clamp (1.9f * (facet - 0.2f) + 0.16f * g->side * slope, 0.1f, 1);
-  float crack = noise_sum (g->noise, x * 5, (double)(y * 40), 3);
-  Rgb ice = rgb_mix (rgb8 (120, 176, 210), rgb8 (236, 246, 252), face);
-
-  crack = crack > 0.5f ? crack - 0.5f : 0.5f - crack;
-  ice = rgb_mix (ice, rgb8 (70, 142, 190),
-      0.55f * dv_smooth (0.035f, 0, crack) * dv_smooth (0.01f, 0.05f, deep));
-  return light_on (light, ice, face);
-}
-
-static Rgb
-shade_hill (const Ground *g, double x, float y, float deep, float slope)
-{
-  const DvScene *s = &g->set->scene;
-  float near = 0.5f + g->layer->depth;
-  double u = x * 9, v = (double)(deep * 30 / near);
-  float a = noise_sum (g->noise, u, v + 11, 3);
-  float tuft = noise_at (g->noise, x * 110, (double)(deep * 260));
-  float patch = noise_at (g->noise, x * 2.1, (double)(deep * 7) + 3);
-  Rgb grass = rgb_mix (rgb8 (58, 104, 46), rgb8 (136, 168, 72), a);
-  float face;
-
-  grass = rgb_mix (
-      grass, rgb8 (176, 172, 84), 0.5f * dv_smooth (0.5f, 0.75f, patch));
-  grass =
-      rgb_mix (grass, rgb8 (44, 88, 50), 0.6f * dv_smooth (0.42f, 0.3f, patch));
-  grass = rgb_mix (grass, rgb8 (188, 128, 56), 0.65f * s->autumn);
-  grass = rgb_mix (grass, rgb8 (164, 196, 96), 0.3f * s->blossom);
-  face =
-      dv_clamp (0.42f + 0.14f * g->side * slope + 0.5f * (a - 0.5f) +
-                    0.36f * dv_smooth (0.03f, 0, deep) + 0.26f * (tuft - 0.5f),
-          0.06f, 1);
-  if (s->flowers > 0.3f || s->blossom > 0.3f) {
-    float f = noise_at (
-        g->noise, x * 150 / (double)near, (double)(deep * 260 / near));
-    float bed = noise_sum (g->noise, x * 3.1 + 40, (double)(deep * 9), 2);
-
-    f = dv_smooth (0.78f, 0.86f, f) * dv_smooth (0.4f, 0.6f, bed);
-    grass = rgb_mix (
-        grass, rgb_mix (rgb8 (250, 180, 206), rgb8 (255, 236, 160), patch), f);
-  }
-  grass = rgb_mix (grass, rgb8 (232, 238, 248),
-      g->snow * dv_smooth (0.0f, 0.35f, a + 0.4f * g->snow));
-  return light_on (&g->set->light, grass, face);
-}
-
-static Rgb
-shade_dune (const Ground *g, double x, float y, float deep, float slope)
-{
-  float near = 0.45f + g->layer->depth;
-  float warp = noise_sum (g->noise,
-      x * 1.9 / (double)near + (double)g->layer->depth * 50,
-      (double)(deep * 9 / near), 2);
-  /* Crests wind down from the tops: light on one side, shade beyond. */
-  float p = (float)(x - dv_floor_d (x / 64) * 64) * 0.75f / near +
-            g->side * deep * 3.4f / near + 1.5f * warp;
-  float t = p - dv_floor (p), face;
-  float ripple = dv_sin (deep * 34 / near + p * 3.2f + warp * 3);
-  float grain = noise_sum (
-      g->noise, x * 90 / (double)near, (double)(deep * 300 / near), 2);
-
-  t = g->side > 0 ? 1 - t : t;
-  if (t < 0.6f)
-    face = dv_lerp (0.42f, 0.98f, dv_smooth (0, 0.6f, t));
-  else
-    face = dv_lerp (0.98f, dv_lerp (0.08f, 0.42f, dv_smooth (0.62f, 1, t)),
-        dv_smooth (0.6f, 0.625f, t));
-  face += 0.17f * ripple * dv_smooth (0.02f, 0.1f, deep) +
-          0.42f * (grain - 0.5f) + 0.1f * g->side * slope +
-          0.16f * dv_smooth (0.012f, 0, deep);
-  return light_on (&g->set->light,
-      rgb_mix (rgb8 (204, 146, 98), rgb8 (238, 198, 142), warp),
-      dv_clamp (face, 0.03f, 1.1f));
-}
-
-static Rgb
-shade_sand (const Ground *g, double x, float y, float deep)
-{
-  float a = noise_sum (g->noise, x * 12, (double)(deep * 60), 4);
-  float grain = noise_at (g->noise, x * 240, (double)(deep * 300));
-  float wet = dv_smooth (0.035f, 0.0f, deep);
-  Rgb sand = rgb_mix (rgb8 (222, 190, 140), rgb8 (246, 224, 182), a);
-
-  sand = rgb_mix (sand, rgb8 (150, 122, 92), 0.6f * wet);
-  sand = rgb_mix (
-      sand, rgb8 (255, 255, 255), 0.8f * dv_smooth (0.008f, 0.001f, deep));
-  return light_on (
-      &g->set->light, sand, 0.55f + 0.3f * (a - 0.5f) + 0.12f * (grain - 0.5f));
-}
-
-static Rgb
-shade_snow (const Ground *g, double x, float y, float deep, float slope)
-{
-  float a = noise_sum (g->noise, x * 4, (double)(deep * 16), 4);
-  float b = noise_sum (
-      g->noise, x * 4 + 0.25 * (double)g->side, (double)(deep * 16) - 0.3, 4);
-  float grain = noise_at (g->noise, x * 200, (double)(deep * 260));
-  float face =
-      dv_clamp (0.55f + 2.4f * (a - b) + 0.1f * g->side * slope +
-                    0.1f * (grain - 0.5f) + 0.2f * dv_smooth (0.02f, 0, deep),
-          0.05f, 1);
-
-  return light_on (&g->set->light,
-      rgb_mix (rgb8 (186, 204, 236), rgb8 (242, 244, 250), face), face);
-}
-
-static Rgb
-shade (const Ground *g, double x, float y, float deep, float slope)
-{
-  switch (g->layer->kind) {
-    case LAYER_MOUNTAIN:
-      return shade_mountain (g, x, y, deep, slope);
-    case LAYER_VOLCANO:
-      return shade_volcano (g, x, y, deep);
-    case LAYER_CANYON:
-      return g->set->scene.volcano > 0.3f ? shade_crust (g, x, y, deep)
-                                          : shade_canyon (g, x, y, deep, slope);
-    case LAYER_ICE:
-      return shade_ice (g, x, y, deep, slope);
-    case LAYER_DUNE:
-      return shade_dune (g, x, y, deep, slope);
-    case LAYER_BEACH:
-      return shade_sand (g, x, y, deep);
-    case LAYER_SNOWFIELD:
-      return shade_snow (g, x, y, deep, slope);
-    default:
-      return shade_hill (g, x, y, deep, slope);
-  }
-}
-
-/* The bare ground of a tile. */
-static void
-paint_ground (Tile *tile, Ground *g)
-{
-  float unit = tile->unit;
-
-  for (int i = 0; i < BLOCK + 2; i++) {
-    double x = (double)(tile->x0 + i - 1) / (double)unit;
-
-    g->top[i] = (g->layer->base - terrain_height (g->layer, g->set, x)) * unit;
-  }
-  for (int row = 0; row < tile->height; row++) {
-    float y = tile->top + (float)row;
-
-    for (int i = 0; i < BLOCK; i++) {
-      float cover = dv_clamp (y + 1 - g->top[i + 1], 0, 1);
-      float slope, deep;
-      double x;
-      Rgb c;
-
-      if (cover <= 0)
-        continue;
-      x = (double)(tile->x0 + i) / (double)unit;
-      deep = dv_max (0, y - g->top[i + 1]) / unit;
-      slope = dv_clamp (g->top[i + 2] - g->top[i], -4, 4) * -0.5f *
-              dv_max (0, 1 - deep * 28);
-      c = shade (g, x, y / unit, deep, slope);
-      tile_over (
-          tile, i, row, layer_seen (g->layer, g->set, c, y / unit), cover);
-    }
-  }
+  return rgb_mix (light_grade (&set->light, colour), set->light.haze,
+      layer_haze (layer, set, row_heights));
 }
 
 void
@@ -588,10 +289,7 @@ terrain_paint (
     Tile *tile, const Layer *layer, const Set *set, const Noise *noise)
 {
   const DvScene *s = &set->scene;
-  Ground ground = {tile, layer, set, noise, 0, 1, {0}};
 
-  ground.snow = dv_clamp (dv_max (s->snow, s->ice) * 1.3f, 0, 1);
-  ground.side = set->light.disc_x > 0.5f ? 1 : -1;
   switch (layer->kind) {
     case LAYER_CITY:
       town_paint_city (tile, layer, set, noise);
@@ -607,7 +305,7 @@ terrain_paint (
   }
   if (layer->kind == LAYER_MEADOW)
     flora_paint_trees (tile, layer, set, noise);
-  paint_ground (tile, &ground);
+  ground_paint (tile, layer, set, noise);
   if (layer->kind == LAYER_MEADOW) {
     flora_paint_grass (tile, layer, set, noise);
     return;

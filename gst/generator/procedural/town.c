@@ -93,13 +93,13 @@ town_paint_city (
           Rgb warm = rgb_mix (rgb8 (255, 204, 120), rgb8 (196, 222, 255),
               dv_smooth (0.6f, 0.7f, dv_unit (dv_hash (w))));
 
-          glow = rgb_scale (warm, pane * (0.25f + 0.55f * dv_unit (w + 77)));
+          glow = rgb_scale (warm, pane * (0.25f + 0.4f * dv_unit (w + 77)));
         } else
           c = rgb_mix (c, rgb8 (40, 52, 78), 0.7f * pane);
       }
       c = light_on (light, c, face);
       c = rgb_scale (
-          c, 0.86f + 0.28f * noise_at (noise, x * 40, (double)(h * 18)));
+          c, 0.92f + 0.16f * noise_at (noise, x * 40, (double)(h * 18)));
       c = rgb_add (c, glow);
       if (neon > 0.1f && house && layer->depth > 0.3f) {
         Rgb n = neon_colour (b.hash);

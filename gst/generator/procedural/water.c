@@ -91,7 +91,7 @@ lap (double x)
 }
 
 /* Adds a row of ripples: @u at the first point, @du from point to point. */
-static void
+WIDE static void
 ripple_row (const Noise *noise, float *restrict out, int n, float u, float du,
     float v, float weight)
 {
@@ -115,7 +115,7 @@ ripple_row (const Noise *noise, float *restrict out, int n, float u, float du,
 }
 
 /* From points to pixels. */
-static void
+WIDE static void
 spread (
     const float *restrict in, int16_t *restrict out, int points, float scale)
 {
@@ -137,7 +137,7 @@ typedef struct {
 } Tones;
 
 /* Mixes a mirrored row with the water's own tone, glitter and ripples. */
-static void
+WIDE static void
 tone_row (uint8_t *restrict row, const uint8_t *restrict line,
     const int16_t *restrict shade, const int16_t *restrict spark, int n,
     unsigned mirror, unsigned tone, int glow, int amount)
@@ -159,7 +159,7 @@ tone_row (uint8_t *restrict row, const uint8_t *restrict line,
 }
 
 /* The same for a plane of colour, which ripples do not shade. */
-static void
+WIDE static void
 tone_colour (uint8_t *restrict row, const uint8_t *restrict line,
     const int16_t *restrict spark, int n, unsigned mirror, unsigned tone,
     int glow, int amount)
@@ -215,7 +215,7 @@ draw_row (const Water *water, const Canvas *canvas, const Tones *tones, int y,
 }
 
 /* The crest lines of one swell. */
-static void
+WIDE static void
 swell_outline (
     Water *water, const DvMoment *moment, int index, float base, float size)
 {
@@ -257,7 +257,7 @@ swell_outline (
 }
 
 /* Rows from @from on, in 8ths, kept within 16 bits. */
-static void
+WIDE static void
 spread_rows (const float *in, int16_t *restrict out, int points, float from)
 {
   for (int i = 0; i + 1 < points; i++) {
@@ -281,7 +281,7 @@ typedef struct {
 
 /* One row of one swell over what is there; @y8 in 8ths, from the row that
  * the tops are measured from. */
-static void
+WIDE static void
 swell_row (uint8_t *restrict row, const int16_t *restrict top,
     const int16_t *restrict foam, const int16_t *restrict shade, int n,
     int16_t y8, const SwellTone *tone)
@@ -314,7 +314,7 @@ swell_row (uint8_t *restrict row, const int16_t *restrict top,
 }
 
 /* The same for a plane of colour. */
-static void
+WIDE static void
 swell_colour (uint8_t *restrict row, const int16_t *restrict top,
     const int16_t *restrict foam, int n, int y8, const SwellTone *tone)
 {
@@ -410,7 +410,7 @@ draw_swells (Water *water, const Canvas *canvas, const DvMoment *moment,
   }
 }
 
-void
+WIDE void
 water_draw (Water *water, const Canvas *canvas, const DvMoment *moment,
     const Light *light, float horizon, float amount)
 {
@@ -418,12 +418,11 @@ water_draw (Water *water, const Canvas *canvas, const DvMoment *moment,
   float height = (float)canvas->height, unit = height / 1088;
   float aspect = (float)canvas->width / height;
   int first = ((int)(horizon * height) + 1) & ~1;
-  float waves = 0.22f + scene->waves * 0.9f;
-  double run = moment->time * (0.35 + 0.2 * (double)scene->sea) +
-               moment->camera_zoom * 1.5;
+  float waves = (0.22f + scene->waves * 0.9f) * (1 - 0.6f * scene->city);
+  double run = moment->time * 0.4 + moment->camera_zoom * 1.5;
   float drift1 = lap (moment->camera_x * 4 + moment->wind * 0.35);
   float drift2 =
-      lap (moment->camera_x * 21 - moment->wind * 0.66 + moment->time * 0.63);
+      lap (moment->camera_x * 21 - moment->wind * 0.66 + moment->time * 0.55);
   float run1 = lap (run * 1.3), run2 = lap (run * -0.7 + 100);
   Rgb sea = rgb_mix (rgb8 (8, 44, 66), rgb8 (20, 122, 138),
       dv_clamp (scene->palms + 0.25f * scene->saturation, 0, 1));

@@ -37,7 +37,7 @@ static void
 draw_rain (const Canvas *canvas, const DvMoment *moment, const Light *light)
 {
   float amount = moment->scene.rain, unit = (float)canvas->height;
-  uint32_t n = (uint32_t)(amount * 250);
+  uint32_t n = (uint32_t)(amount * 125);
   float slant = 0.05f + 0.3f * moment->scene.wind;
   Yuv colour = to_yuv (rgb_mix (light->horizon, rgb (0.85f, 0.9f, 1), 0.45f));
 
@@ -48,7 +48,7 @@ draw_rain (const Canvas *canvas, const DvMoment *moment, const Light *light)
           y = m.y * unit;
 
     canvas_line (canvas, x, y, x + slant * length, y + length,
-        (0.7f + 0.9f * m.depth) * unit / 1088, colour, 0.08f + 0.18f * m.depth);
+        (0.7f + 0.9f * m.depth) * unit / 1088, colour, 0.07f + 0.14f * m.depth);
   }
 }
 
@@ -60,7 +60,7 @@ draw_sand (const Canvas *canvas, const DvMoment *moment, const Light *light,
   float unit = (float)canvas->height;
   uint32_t n =
       (uint32_t)(dv_max (moment->scene.desert, 0.8f * moment->scene.canyon) *
-                 280);
+                 400);
   Yuv colour = to_yuv (
       light_grade (light, light_on (light, rgb8 (255, 222, 176), 0.75f)));
 
@@ -345,7 +345,7 @@ draw_lightning (const Canvas *canvas, const DvMoment *moment, float horizon)
   }
 }
 
-void
+WIDE void
 weather_fog (const Canvas *canvas, const DvMoment *moment, const Light *light,
     const Noise *noise, float row, float thickness, float amount)
 {

@@ -4,6 +4,7 @@
  * planes and its memory, and that the gallery's pictures are unlike.
  */
 #include <check.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +139,61 @@ START_TEST (the_ends_of_a_morph_are_its_scenes)
   }
   picture_close (&picture);
   dv_painter_free (painter);
+}
+END_TEST
+
+typedef struct {
+  unsigned calls, last;
+} Patience;
+
+static bool
+out_of_patience (void *user)
+{
+  Patience *patience = user;
+
+  return ++patience->calls >= patience->last;
+}
+
+/* While a scene is made ready one is asked often whether to go on, and what
+ * was begun when the answer was no does not show. */
+START_TEST (preparing_stops_when_told)
+{
+  DvMoment moment =
+      moment_at (dv_gallery[4].prompt, dv_gallery[8].prompt, 3.25, 0.4f);
+  DvPainter *painter = dv_painter_new (640, 352);
+  DvPainter *fresh = dv_painter_new (640, 352);
+  Patience endless = {0, UINT_MAX};
+  Picture picture;
+  uint32_t crc;
+
+  picture_open (&picture, 640, 352, 0);
+  for (unsigned n = 1; n < 25; n += 7) {
+    Patience short_one = {0, n};
+
+    ck_assert (
+        !dv_painter_prepare (painter, &moment, out_of_patience, &short_one));
+    ck_assert_uint_eq (short_one.calls, n);
+    /* Some of it is done: go on with another scene, and come back. */
+    if (n == 15) {
+      DvMoment other =
+          moment_at (dv_gallery[1].prompt, dv_gallery[2].prompt, 1, 0.5f);
+
+      dv_painter_draw (painter, &other, &picture.frame);
+    }
+  }
+  ck_assert (dv_painter_prepare (painter, &moment, out_of_patience, &endless));
+  endless.calls = 0;
+  ck_assert (dv_painter_prepare (painter, &moment, out_of_patience, &endless));
+  ck_assert_uint_eq (endless.calls, 0);
+  crc = draw_crc (painter, &moment, &picture);
+  /* All at once: each block of each layer in turn. */
+  ck_assert (dv_painter_prepare (fresh, &moment, out_of_patience, &endless));
+  ck_assert_uint_gt (endless.calls, 60);
+  ck_assert_uint_eq (draw_crc (fresh, &moment, &picture), crc);
+  ck_assert (dv_painter_prepare (fresh, &moment, NULL, NULL));
+  picture_close (&picture);
+  dv_painter_free (painter);
+  dv_painter_free (fresh);
 }
 END_TEST
 
@@ -396,14 +452,14 @@ static const struct {
   float mix;
   uint32_t crc;
 } golden[] = {
-    {0, 0, 2.5, 0, 0x025145a0},
-    {1, 1, 61.25, 0, 0x2314f0df},
-    {2, 3, 5, 0.3f, 0xeb2563a2},
-    {4, 5, 3600.5, 0.5f, 0xfd198295},
-    {6, 7, 12, 0.8f, 0xc863dedc},
-    {8, 9, 1, 0.1f, 0x466a35a8},
-    {10, 10, 86400, 0, 0x544106a5},
-    {11, 1, 7, 0.65f, 0x220293ba},
+    {0, 0, 2.5, 0, 0xa0e93e7c},
+    {1, 1, 61.25, 0, 0x87aae142},
+    {2, 3, 5, 0.3f, 0xa9ed27a9},
+    {4, 5, 3600.5, 0.5f, 0xf30242b9},
+    {6, 7, 12, 0.8f, 0x673e1e25},
+    {8, 9, 1, 0.1f, 0xe5b8def5},
+    {10, 10, 86400, 0, 0xed5cb34b},
+    {11, 1, 7, 0.65f, 0x846b766f},
 };
 
 START_TEST (the_bytes_are_the_same_everywhere)
@@ -467,6 +523,7 @@ main (void)
   suite_add_tcase (suite, golden_test);
   tcase_add_test (test, a_moment_always_looks_the_same);
   tcase_add_test (test, the_ends_of_a_morph_are_its_scenes);
+  tcase_add_test (test, preparing_stops_when_told);
   tcase_add_test (test, a_morph_goes_in_small_steps);
   tcase_add_loop_test (test, strides_are_kept, 0, sizeof sizes / sizeof *sizes);
   tcase_add_test (test, sizes_out_of_range_are_refused);

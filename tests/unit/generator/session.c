@@ -258,6 +258,47 @@ START_TEST (cancelled_before_it_began)
 }
 END_TEST
 
+typedef struct {
+  Capture capture;
+  unsigned calls, last;
+} Impatient;
+
+static bool
+impatient (void *user)
+{
+  Impatient *impatient = user;
+
+  return ++impatient->calls >= impatient->last;
+}
+
+/* A new scene is made ready before the first frame: that stops as soon as
+ * cancelled() says so, without a frame. */
+START_TEST (cancelled_while_a_scene_is_made_ready)
+{
+  for (unsigned last = 2; last < 30; last += 9) {
+    Impatient user = {.last = last};
+    const DvSegmentSpec spec = {24, 1, CAPTURE_RATE, 25, 9, 49};
+    DvSession *fresh = capture_session ();
+    DvRequest request;
+    DvError error;
+
+    capture_init (&user.capture, 640, 352);
+    user.capture.sink.user = &user;
+    user.capture.sink.cancelled = impatient;
+    capture_request (&request, &user.capture, &spec, 1, 0,
+        "a snowy mountain village with fir trees");
+    ck_assert_int_eq (
+        dv_session_step (fresh, &request, &user.capture.sink, NULL, &error),
+        DV_CANCELLED);
+    ck_assert_int_eq (error.code, DV_CANCELLED);
+    ck_assert_uint_eq (user.calls, last);
+    ck_assert_uint_eq (user.capture.n_frames, 0);
+    capture_clear (&user.capture);
+    dv_session_free (fresh);
+  }
+}
+END_TEST
+
 START_TEST (a_reset_starts_clean)
 {
   DvRequest request;
@@ -654,6 +695,7 @@ add_tests (TCase *tc)
   tcase_add_test (tc, trimming_takes_nothing_else_away);
   tcase_add_test (tc, a_step_that_ends_early_leaves_no_trace);
   tcase_add_test (tc, cancelled_before_it_began);
+  tcase_add_test (tc, cancelled_while_a_scene_is_made_ready);
   tcase_add_test (tc, a_reset_starts_clean);
   tcase_add_test (tc, seed_and_prompt_change_the_picture);
   tcase_add_test (tc, overlaps_of_any_length_repeat_exactly);
