@@ -44,7 +44,8 @@ possible_video (const GstDreamverseSettings *settings, const DvModelInfo *info)
 {
   GstStructure *s = gst_structure_new ("video/x-raw", "format", G_TYPE_STRING,
       "I420", "pixel-aspect-ratio", GST_TYPE_FRACTION, 1, 1, "interlace-mode",
-      G_TYPE_STRING, "progressive", NULL);
+      G_TYPE_STRING, "progressive", "colorimetry", G_TYPE_STRING,
+      GST_VIDEO_COLORIMETRY_BT709, NULL);
   GstCaps *caps = gst_caps_new_empty ();
 
   set_side (s, "width", settings->width, info);

@@ -192,6 +192,34 @@ GST_START_TEST (test_audio_ends_at_the_cumulative_boundary)
 }
 GST_END_TEST
 
+/* The generator's colours are BT.709 in the limited range, at any size: an
+ * encoder that is not told would guess by the height. */
+GST_START_TEST (test_colours_are_named)
+{
+  static const gint sizes[][2] = {{64, 64}, {320, 240}, {1280, 704}};
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    Fixture f;
+    GstCaps *caps;
+    GstVideoInfo info;
+
+    fixture_init (&f, source_new ("segments", 1, "width", sizes[i][0], "height",
+                          sizes[i][1], NULL));
+    fixture_play (&f);
+    gst_buffer_unref (gst_harness_pull (f.video));
+    caps = gst_pad_get_current_caps (f.video->sinkpad);
+    fail_unless (gst_video_info_from_caps (&info, caps));
+    fail_unless (gst_structure_has_field (
+        gst_caps_get_structure (caps, 0), "colorimetry"));
+    fail_unless (gst_video_colorimetry_matches (
+        &info.colorimetry, GST_VIDEO_COLORIMETRY_BT709));
+    gst_caps_unref (caps);
+    fixture_clear (&f);
+  }
+}
+GST_END_TEST
+
 GST_START_TEST (test_s16_if_downstream_wants_it)
 {
   Fixture f;
@@ -438,6 +466,7 @@ dreamversesrc_suite (void)
   tcase_add_test (tc, test_every_frame_and_sample_of_many_segments);
   tcase_add_test (tc, test_audio_ends_at_the_cumulative_boundary);
   tcase_add_test (tc, test_start_image_colours_the_scene);
+  tcase_add_test (tc, test_colours_are_named);
   tcase_add_test (tc, test_s16_if_downstream_wants_it);
   tcase_add_test (tc, test_each_segment_is_announced_on_both_pads);
   tcase_add_test (tc, test_video_alone);
