@@ -25,6 +25,7 @@ typedef enum { NOTE_ADDED, NOTE_REMOVED, NOTE_MESSAGE } NoteType;
 
 typedef struct {
   NoteType type;
+  GstSoupWebsocketSink *self; /* a reference */
   guint64 id;
   gboolean control;
   gchar *text; /* remote, reason or message */
@@ -35,6 +36,7 @@ static void
 note_free (Note *note)
 {
   g_free (note->text);
+  gst_object_unref (note->self);
   g_free (note);
 }
 
@@ -47,6 +49,7 @@ hand_on (GstSoupWebsocketSink *self, NoteType type, guint64 id,
   Note *note = g_new0 (Note, 1);
 
   note->type = type;
+  note->self = gst_object_ref (self);
   note->id = id;
   note->control = control;
   note->text = g_strndup (text, size);
@@ -214,9 +217,10 @@ read_message (GstSoupWebsocketSink *self, const Note *note)
 static void
 notify (gpointer data, gpointer user_data)
 {
-  GstSoupWebsocketSink *self = user_data;
   Note *note = data;
+  GstSoupWebsocketSink *self = note->self;
 
+  g_atomic_pointer_set (&self->notifying, g_thread_self ());
   switch (note->type) {
     case NOTE_ADDED:
       gst_soup_websocket_sink_emit_added (self, note->id, note->text);
@@ -228,6 +232,7 @@ notify (gpointer data, gpointer user_data)
       read_message (self, note);
       break;
   }
+  g_atomic_pointer_set (&self->notifying, NULL);
   note_free (note);
 }
 
@@ -235,13 +240,16 @@ void
 gst_soup_websocket_sink_start_notifier (GstSoupWebsocketSink *self)
 {
   g_atomic_int_set (&self->session, (gint)g_random_int ());
-  self->notifier = g_thread_pool_new (notify, self, 1, FALSE, NULL);
+  self->notifier = g_thread_pool_new (notify, NULL, 1, FALSE, NULL);
 }
 
 void
 gst_soup_websocket_sink_stop_notifier (GstSoupWebsocketSink *self)
 {
-  /* What was handed on is emitted, so that who came also goes. */
-  g_thread_pool_free (self->notifier, FALSE, TRUE);
+  gboolean own = g_atomic_pointer_get (&self->notifying) == g_thread_self ();
+
+  /* What was handed on is emitted, so that who came also goes. A handler that
+   * brings the sink down must not wait for itself. */
+  g_thread_pool_free (self->notifier, FALSE, !own);
   self->notifier = NULL;
 }

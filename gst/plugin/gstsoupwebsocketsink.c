@@ -227,7 +227,8 @@ install_signals (GType type)
    * @id: names the viewer
    * @remote: its address
    *
-   * Emitted in a thread of the sink's, which may be kept waiting.
+   * Emitted, as all signals are, in a thread of the sink's, which may be kept
+   * waiting. A handler may even bring the sink down.
    */
   signals[SIGNAL_CLIENT_ADDED] =
       g_signal_new ("client-added", type, G_SIGNAL_RUN_LAST, 0, NULL, NULL,

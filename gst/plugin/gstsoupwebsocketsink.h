@@ -37,6 +37,7 @@ struct _GstSoupWebsocketSink {
   guint bound_port;
   WsRoute *route;        /* set and cleared by state changes only */
   GThreadPool *notifier; /* one thread: signals, and events upstream */
+  GThread *notifying;    /* atomic: it, while it does */
   gint session;          /* atomic, makes the ids of control events unique */
   gint commands;         /* atomic */
 

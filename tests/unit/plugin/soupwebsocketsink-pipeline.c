@@ -8,6 +8,7 @@
 
 #include "gstdreamverse.h"
 #include "fmp4-stream.h"
+#include "sink-rig.h"
 #include "ws-client.h"
 #include "wsframe.h"
 
@@ -535,6 +536,31 @@ GST_START_TEST (steering_goes_upstream)
 }
 GST_END_TEST;
 
+static void
+bring_down (GstElement *sink, guint64 id, const gchar *text, gint *done)
+{
+  gst_element_set_state (sink, GST_STATE_NULL);
+  g_atomic_int_set (done, TRUE);
+}
+
+/* A signal's handler that ends it all does not wait for itself. */
+GST_START_TEST (a_handler_brings_it_down)
+{
+  SinkRig *rig = sink_rig_new (NULL);
+  TestWs *ws = test_ws_connect (rig->port, "/ws", NULL, 0);
+  gint64 until = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+  gint done = FALSE;
+
+  g_signal_connect (rig->sink, "message", G_CALLBACK (bring_down), &done);
+  fail_unless (test_ws_send_text (ws, "{\"type\":\"anything\"}"));
+  while (!g_atomic_int_get (&done) && g_get_monotonic_time () < until)
+    g_usleep (1000);
+  fail_unless (g_atomic_int_get (&done));
+  test_ws_free (ws);
+  sink_rig_free (rig);
+}
+GST_END_TEST;
+
 static Suite *
 soupwebsocketsink_pipeline_suite (void)
 {
@@ -553,6 +579,7 @@ soupwebsocketsink_pipeline_suite (void)
   tcase_add_test (tests, a_restart_keeps_the_viewers);
   tcase_add_test (tests, states_back_and_forth);
   tcase_add_test (tests, steering_goes_upstream);
+  tcase_add_test (tests, a_handler_brings_it_down);
   return suite;
 }
 
