@@ -51,8 +51,6 @@ collect_upstream (GstPad *pad, GHashTable *seen)
 gboolean
 gst_dreamverse_is_upstream (GstElement *element, GstObject *object)
 {
-  GHashTable *seen = g_hash_table_new (NULL, NULL);
-  GstObject *parent;
   GList *pads = NULL, *l;
   gboolean found = FALSE;
 
@@ -60,10 +58,20 @@ gst_dreamverse_is_upstream (GstElement *element, GstObject *object)
   for (l = element->sinkpads; l; l = l->next)
     pads = g_list_prepend (pads, gst_object_ref (l->data));
   GST_OBJECT_UNLOCK (element);
-  for (l = pads; l; l = l->next)
-    collect_upstream (l->data, seen);
+  for (l = pads; l && !found; l = l->next)
+    found = gst_dreamverse_feeds_pad (l->data, object);
   g_list_free_full (pads, gst_object_unref);
+  return found;
+}
 
+gboolean
+gst_dreamverse_feeds_pad (GstPad *pad, GstObject *object)
+{
+  GHashTable *seen = g_hash_table_new (NULL, NULL);
+  GstObject *parent;
+  gboolean found = FALSE;
+
+  collect_upstream (pad, seen);
   /* Only pointers are compared: nobody keeps those in the table alive. */
   for (object = gst_object_ref (object); object && !found; object = parent) {
     found = g_hash_table_contains (seen, object);

@@ -18,6 +18,8 @@ GstBus *gst_dreamverse_top_bus (GstElement *element);
 
 /* Whether @object is, or lies within, an element that feeds @element. */
 gboolean gst_dreamverse_is_upstream (GstElement *element, GstObject *object);
+/* The same of one sink pad. */
+gboolean gst_dreamverse_feeds_pad (GstPad *pad, GstObject *object);
 
 G_END_DECLS
 

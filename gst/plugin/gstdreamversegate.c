@@ -669,7 +669,7 @@ gate_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
     case GST_EVENT_CUSTOM_DOWNSTREAM:
       if (gst_event_has_name (event, GST_DREAMVERSE_EVENT_SEGMENT))
         gst_dreamverse_timeline_announce (
-            self->timeline, gst_event_get_structure (event));
+            self->timeline, self->track, gst_event_get_structure (event));
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM_OOB:
       if (gst_event_has_name (event, GST_DREAMVERSE_EVENT_SEGMENT_ABORTED))

@@ -30,6 +30,11 @@
  * one frame before its video (two frames with avenc_aac, which holds one) and
  * goes on seamlessly with the next segment.
  *
+ * A segment of which a track is really shorter than announced ends with the
+ * next segment's data, or with EOS: no time is set, since a track that is short
+ * cannot be told from one that is slow. dreamversesrc fills up with silence, so
+ * that its segments are never short.
+ *
  * ## Example launch line
  * |[
  * gst-launch-1.0 -e dreamversemux name=mux ! filesink location=dream.mp4 \
@@ -193,23 +198,39 @@ gst_dreamverse_mux_release_pad (GstElement *element, GstPad *pad)
 
 /* ---- errors upstream ---- */
 
-/* The segment that an encoder's failure concerns: the one that comes in, or
- * the next; to be freed, NULL if none was announced. */
-static GstStructure *
-gst_dreamverse_mux_current_segment (GstDreamverseMux *self)
+/* The one track that @source feeds; N_TRACKS if it is not one. */
+static GstDreamverseTrack
+gst_dreamverse_mux_track_of (GstDreamverseMux *self, GstObject *source)
 {
-  GstDreamverseTimeline *timeline = self->timeline;
-  GstDreamversePiece *piece;
-  GstStructure *segment = NULL;
+  static const gchar *names[] = {"video", "audio"};
+  GstDreamverseTrack track = GST_DREAMVERSE_N_TRACKS;
+  guint i, fed = 0;
 
-  g_mutex_lock (&timeline->lock);
-  piece = timeline->piece;
-  if ((!piece || timeline->drained) && timeline->announced.length)
-    piece = g_queue_peek_head (&timeline->announced);
-  if (piece)
-    segment = gst_structure_copy (piece->structure);
-  g_mutex_unlock (&timeline->lock);
-  return segment;
+  for (i = 0; i < GST_DREAMVERSE_N_TRACKS; i++) {
+    GstPad *pad = gst_element_get_static_pad (GST_ELEMENT (self), names[i]);
+
+    if (pad && gst_dreamverse_feeds_pad (pad, source)) {
+      track = i;
+      fed++;
+    }
+    gst_clear_object (&pad);
+  }
+  return fed == 1 ? track : GST_DREAMVERSE_N_TRACKS;
+}
+
+/* The segment that a failure concerns; to be freed, NULL if none was
+ * announced. */
+static GstStructure *
+gst_dreamverse_mux_concerned (GstDreamverseMux *self, GstDreamverseTrack track)
+{
+  const GstStructure *segment;
+  GstStructure *copy;
+
+  g_mutex_lock (&self->timeline->lock);
+  segment = gst_dreamverse_timeline_concerned (self->timeline, track);
+  copy = segment ? gst_structure_copy (segment) : NULL;
+  g_mutex_unlock (&self->timeline->lock);
+  return copy;
 }
 
 /* An encoder failed, or what feeds it: names the segment before the error is
@@ -232,7 +253,8 @@ gst_dreamverse_mux_hear_error (
   if (!gst_dreamverse_is_upstream (GST_ELEMENT (self), source) ||
       !g_atomic_int_compare_and_exchange (&self->error_named, FALSE, TRUE))
     return;
-  segment = gst_dreamverse_mux_current_segment (self);
+  segment = gst_dreamverse_mux_concerned (
+      self, gst_dreamverse_mux_track_of (self, source));
   if (!segment)
     return;
   gst_message_parse_error (message, &error, NULL);
@@ -311,7 +333,8 @@ no_mux:
 static void
 gst_dreamverse_mux_name_segment (GstDreamverseMux *self, GstMessage *message)
 {
-  GstStructure *segment = gst_dreamverse_mux_current_segment (self);
+  GstStructure *segment =
+      gst_dreamverse_mux_concerned (self, GST_DREAMVERSE_N_TRACKS);
   GError *error = NULL;
 
   if (!segment)

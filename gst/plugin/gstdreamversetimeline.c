@@ -134,6 +134,7 @@ gst_dreamverse_timeline_clear (GstDreamverseTimeline *self)
     GstDreamverseTrackState *track = &self->track[i];
     gboolean present = track->present;
 
+    gst_clear_structure (&self->latest[i]);
     memset (track, 0, sizeof *track);
     track->present = present;
     track->position = GST_CLOCK_STIME_NONE;
@@ -185,8 +186,8 @@ settle_open_filling (GstDreamverseTimeline *self)
 }
 
 void
-gst_dreamverse_timeline_announce (
-    GstDreamverseTimeline *self, const GstStructure *structure)
+gst_dreamverse_timeline_announce (GstDreamverseTimeline *self,
+    GstDreamverseTrack track, const GstStructure *structure)
 {
   GstDreamversePiece *piece = gst_dreamverse_piece_new (structure);
   GstDreamversePiece *abort;
@@ -197,6 +198,8 @@ gst_dreamverse_timeline_announce (
     return;
   }
   g_mutex_lock (&self->lock);
+  gst_clear_structure (&self->latest[track]);
+  self->latest[track] = gst_structure_copy (structure);
   if (g_queue_find_custom (
           &self->seen, piece->stream_id, (GCompareFunc)strcmp)) {
     g_mutex_unlock (&self->lock);
@@ -414,6 +417,24 @@ gst_dreamverse_timeline_all_eos (const GstDreamverseTimeline *self)
 }
 
 /* ---- telling ---- */
+
+const GstStructure *
+gst_dreamverse_timeline_concerned (
+    const GstDreamverseTimeline *self, GstDreamverseTrack track)
+{
+  const GstDreamversePiece *piece = self->piece;
+  GstDreamverseSegment segment;
+
+  /* An encoder may be ahead of its sibling by a segment. */
+  if (track < GST_DREAMVERSE_N_TRACKS && self->latest[track] &&
+      gst_dreamverse_parse_segment (self->latest[track], &segment) &&
+      (!GST_CLOCK_STIME_IS_VALID (self->last_end) ||
+          (GstDreamverseTime)segment.start >= self->last_end))
+    return self->latest[track];
+  if ((!piece || self->drained) && self->announced.length)
+    piece = g_queue_peek_head ((GQueue *)&self->announced);
+  return piece ? piece->structure : NULL;
+}
 
 void
 gst_dreamverse_timeline_post_error (GstDreamverseTimeline *self,

@@ -79,6 +79,8 @@ typedef struct {
   GQueue seen;      /* the last stream ids: each is announced once a track */
   GQueue aborts;    /* GstDreamversePiece: ends of segments not announced yet */
   gchar *last_id;   /* stream id: last, and not announced yet */
+  /* what came on each track, encoded or about to be */
+  GstStructure *latest[GST_DREAMVERSE_N_TRACKS];
   GstDreamverseTime last_end; /* of the last announced segment that ended */
 
   GstDreamverseTrackState track[GST_DREAMVERSE_N_TRACKS];
@@ -111,8 +113,8 @@ void gst_dreamverse_timeline_clear (GstDreamverseTimeline *self);
 void gst_dreamverse_timeline_clear_filling (GstDreamverseTimeline *self);
 
 /* Both take the lock. Nothing of @structure is kept. */
-void gst_dreamverse_timeline_announce (
-    GstDreamverseTimeline *self, const GstStructure *structure);
+void gst_dreamverse_timeline_announce (GstDreamverseTimeline *self,
+    GstDreamverseTrack track, const GstStructure *structure);
 void gst_dreamverse_timeline_abort (
     GstDreamverseTimeline *self, const GstStructure *structure);
 void gst_dreamverse_timeline_mark_last (
@@ -146,6 +148,11 @@ gboolean gst_dreamverse_timeline_all_cut (const GstDreamverseTimeline *self);
 gboolean gst_dreamverse_timeline_all_eos (const GstDreamverseTimeline *self);
 /* The next filling may begin. */
 void gst_dreamverse_timeline_next (GstDreamverseTimeline *self);
+
+/* The segment that a failure concerns of what feeds @track, or, with
+ * N_TRACKS, of all that comes in; NULL if none was announced. */
+const GstStructure *gst_dreamverse_timeline_concerned (
+    const GstDreamverseTimeline *self, GstDreamverseTrack track);
 
 /* ---- pieces ---- */
 
