@@ -159,10 +159,12 @@ typedef struct {
 static gboolean
 certificate_make (Certificate *made)
 {
-  gchar *command;
+  gchar *command, *openssl = g_find_program_in_path ("openssl");
+  gboolean able =
+      openssl && g_tls_backend_supports_tls (g_tls_backend_get_default ());
 
-  if (!g_tls_backend_supports_tls (g_tls_backend_get_default ()) ||
-      !g_find_program_in_path ("openssl"))
+  g_free (openssl);
+  if (!able)
     return FALSE;
   made->folder = g_dir_make_tmp ("tls-XXXXXX", NULL);
   made->certificate = g_build_filename (made->folder, "cert.pem", NULL);
