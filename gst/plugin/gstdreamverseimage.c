@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * filesrc ! decodebin ! videoconvert ! RGB appsink, bounded.
+ * filesrc ! decodebin ! videoconvert ! RGB appsink, bounded: what a decoder
+ * gets to see is a picture, and its size has been looked at.
  *
  * Threads: any; blocks up to LOAD_SECONDS.
  */
@@ -11,10 +12,37 @@
 #include <gst/video/video.h>
 #include <string.h>
 
+#include "picture.h"
+
 #define LOAD_SECONDS 10
 #define POLL (10 * GST_MSECOND)
 #define MAX_FILE_BYTES (64 * 1024 * 1024)
 #define MAX_SIDE 8192
+
+/* A kilobyte of file may say that it is a gigabyte of picture, or a list of
+ * addresses to fetch. */
+static gboolean
+check_picture (const gchar *path, GError **error)
+{
+  GMappedFile *file = g_mapped_file_new (path, FALSE, error);
+  guint32 width, height;
+  gboolean ok = FALSE;
+
+  if (!file)
+    return FALSE;
+  if (!picture_size ((const guint8 *)g_mapped_file_get_contents (file),
+          g_mapped_file_get_length (file), &width, &height))
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+        "\"%s\" is no PNG, JPEG or WebP picture", path);
+  else if (width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE)
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE,
+        "\"%s\" is a picture of %ux%u pixels; at most %d a side are read", path,
+        width, height, MAX_SIDE);
+  else
+    ok = TRUE;
+  g_mapped_file_unref (file);
+  return ok;
+}
 
 static gboolean
 check_file (const gchar *path, GError **error)
@@ -36,7 +64,7 @@ check_file (const gchar *path, GError **error)
         "\"%s\" has %" G_GOFFSET_FORMAT " bytes; at most %d are read", path,
         g_file_info_get_size (info), MAX_FILE_BYTES);
   else
-    ok = TRUE;
+    ok = check_picture (path, error);
   g_object_unref (info);
   return ok;
 }
