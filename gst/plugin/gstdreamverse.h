@@ -57,7 +57,7 @@ G_BEGIN_DECLS
 /* ---- element messages of dreamversesrc ---- */
 
 /* Generation of a segment begins: the segment fields, model, procedural,
- * start, end (planned), frames. */
+ * start, end (planned), frames, prompt-id (if the prompt has one). */
 #define GST_DREAMVERSE_MESSAGE_SEGMENT_START "dreamverse-segment-start"
 /* Generation goes on: the segment fields, stage, fraction. */
 #define GST_DREAMVERSE_MESSAGE_PROGRESS "dreamverse-progress"
@@ -76,7 +76,7 @@ G_BEGIN_DECLS
 /* Steering took effect. */
 #define GST_DREAMVERSE_MESSAGE_PROMPT_RECEIVED                                 \
   "dreamverse-prompt-received" /* id, prompt, prompt-id, queue-depth */
-/* A prompt was not taken, being too long or one too many: id, message. */
+/* A prompt was not taken: missing, too long, or one too many: id, message. */
 #define GST_DREAMVERSE_MESSAGE_PROMPT_REFUSED "dreamverse-prompt-refused"
 #define GST_DREAMVERSE_MESSAGE_PAUSED "dreamverse-paused" /* id, paused */
 #define GST_DREAMVERSE_MESSAGE_RESET "dreamverse-reset"   /* id, epoch (new) */

@@ -89,6 +89,15 @@ gst_dreamverse_queue_close (GstDreamverseQueue *queue, GstDreamverseLane lane)
   drop_lane (queue, lane);
 }
 
+gboolean
+gst_dreamverse_queue_reopen (GstDreamverseQueue *queue, GstDreamverseLane lane)
+{
+  gboolean closed = queue->closed[lane];
+
+  queue->closed[lane] = FALSE;
+  return closed;
+}
+
 void
 gst_dreamverse_queue_drop (GstDreamverseQueue *queue)
 {

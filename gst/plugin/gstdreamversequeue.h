@@ -42,6 +42,9 @@ GstMiniObject *gst_dreamverse_queue_pop (
 /* Nobody takes from this lane any more: drops what is and what will be. */
 void gst_dreamverse_queue_close (
     GstDreamverseQueue *queue, GstDreamverseLane lane);
+/* Takes again, if it was closed: then TRUE. */
+gboolean gst_dreamverse_queue_reopen (
+    GstDreamverseQueue *queue, GstDreamverseLane lane);
 /* Drops what waits in both lanes. */
 void gst_dreamverse_queue_drop (GstDreamverseQueue *queue);
 

@@ -96,7 +96,6 @@ gst_dreamverse_run_unref (GstDreamverseRun *run)
     gst_buffer_pool_set_active (run->pool, FALSE);
   gst_clear_object (&run->pool);
   g_clear_pointer (&run->model, dv_model_unref);
-  g_free (run->progress);
   settings_clear (&run->settings);
   g_free (run);
 }
@@ -129,7 +128,7 @@ gst_dreamverse_src_fail (GstDreamverseSrc *src, GstDreamverseRun *run)
   g_mutex_lock (&src->lock);
   first = !run->failed && !g_atomic_int_get (&run->cancelled);
   if (first) {
-    run->failed = run->draining = TRUE;
+    run->failed = run->draining = run->ended = run->eos_queued = TRUE;
     g_atomic_int_set (&run->abort_step, 1);
     gst_dreamverse_queue_drop (&run->queue);
     gst_dreamverse_queue_push (
@@ -214,11 +213,13 @@ gst_dreamverse_src_send_event (GstElement *element, GstEvent *event)
 
 /* ---- states ---- */
 
-static void
+/* FALSE: an error was posted. */
+static gboolean
 start (GstDreamverseSrc *src)
 {
   GstDreamverseWorkerArgs *args = g_new0 (GstDreamverseWorkerArgs, 1);
   GstDreamverseRun *run;
+  GError *error = NULL;
 
   g_mutex_lock (&src->lock);
   run = src->run = run_new (&src->settings);
@@ -231,8 +232,21 @@ start (GstDreamverseSrc *src)
   g_mutex_unlock (&src->lock);
   args->src = gst_object_ref (src);
   args->run = gst_dreamverse_run_ref (run);
-  src->thread =
-      g_thread_new ("dreamverse-gen", gst_dreamverse_src_worker, args);
+  src->thread = g_thread_try_new (
+      "dreamverse-gen", gst_dreamverse_src_worker, args, &error);
+  if (src->thread)
+    return TRUE;
+  GST_ELEMENT_ERROR (src, RESOURCE, FAILED,
+      ("There is no thread to generate on: %s", error->message), (NULL));
+  g_clear_error (&error);
+  g_free (args);
+  gst_object_unref (src);
+  gst_dreamverse_run_unref (run);
+  g_mutex_lock (&src->lock);
+  src->run = NULL;
+  g_mutex_unlock (&src->lock);
+  gst_dreamverse_run_unref (run);
+  return FALSE;
 }
 
 /* Asks everything to stop; waits for nothing. */
@@ -269,7 +283,8 @@ stop (GstDreamverseSrc *src)
   src->run = NULL;
   gst_dreamverse_queue_drop (&run->queue);
   g_mutex_unlock (&src->lock);
-  gst_dreamverse_src_end_progress (src, run, GST_PROGRESS_TYPE_CANCELED, NULL);
+  gst_dreamverse_src_end_opening (
+      src, run, GST_PROGRESS_TYPE_CANCELED, "Cancelled");
   if (finished)
     g_thread_join (src->thread);
   else {
@@ -289,9 +304,11 @@ gst_dreamverse_src_change_state (GstElement *element, GstStateChange transition)
 
   switch (transition) {
     case GST_STATE_CHANGE_READY_TO_PAUSED:
-      start (src);
+      if (!start (src))
+        return GST_STATE_CHANGE_FAILURE;
       break;
     case GST_STATE_CHANGE_PAUSED_TO_PLAYING:
+    case GST_STATE_CHANGE_PLAYING_TO_PLAYING: /* a new base time: a flush */
       gst_dreamverse_src_set_playing (src, TRUE);
       break;
     case GST_STATE_CHANGE_PLAYING_TO_PAUSED:
@@ -313,7 +330,7 @@ gst_dreamverse_src_change_state (GstElement *element, GstStateChange transition)
       stop (src);
   }
   g_mutex_lock (&src->lock);
-  live = src->settings.is_live;
+  live = src->run ? src->run->settings.is_live : src->settings.is_live;
   g_mutex_unlock (&src->lock);
   if (live && ret != GST_STATE_CHANGE_FAILURE &&
       (transition == GST_STATE_CHANGE_READY_TO_PAUSED ||

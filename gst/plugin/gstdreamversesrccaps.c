@@ -93,7 +93,7 @@ gst_dreamverse_src_possible_caps (GstDreamverseSrc *src, GstDreamverseLane lane)
   GstCaps *caps;
 
   g_mutex_lock (&src->lock);
-  settings = src->settings;
+  settings = src->run ? src->run->settings : src->settings;
   if (src->run && src->run->opened) {
     model = dv_model_ref (src->run->model);
     info = src->run->info;

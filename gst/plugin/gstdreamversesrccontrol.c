@@ -33,6 +33,16 @@ gst_dreamverse_src_post_paused (
                GST_DREAMVERSE_FIELD_PAUSED, G_TYPE_BOOLEAN, paused, NULL));
 }
 
+void
+gst_dreamverse_src_post_reset (
+    GstDreamverseSrc *src, const gchar *id, guint epoch)
+{
+  gst_dreamverse_src_post (
+      src, gst_structure_new (GST_DREAMVERSE_MESSAGE_RESET,
+               GST_DREAMVERSE_FIELD_ID, G_TYPE_STRING, id,
+               GST_DREAMVERSE_FIELD_EPOCH, G_TYPE_UINT, epoch, NULL));
+}
+
 static void
 set_paused (GstDreamverseSrc *src, const gchar *id, gboolean paused)
 {
@@ -55,6 +65,8 @@ append_prompt (GstDreamverseSrc *src, const gchar *id, const gchar *prompt,
   gchar *problem = gst_dreamverse_steering_check_prompt (prompt);
   guint depth = 0;
 
+  if (!prompt)
+    problem = g_strdup ("There is no prompt");
   if (!problem && prompt_id && strlen (prompt_id) > GST_DREAMVERSE_MAX_ID_BYTES)
     problem = g_strdup_printf (
         "The prompt's id has more than %d bytes", GST_DREAMVERSE_MAX_ID_BYTES);
@@ -77,7 +89,7 @@ append_prompt (GstDreamverseSrc *src, const gchar *id, const gchar *prompt,
   gst_dreamverse_src_post (
       src, gst_structure_new (GST_DREAMVERSE_MESSAGE_PROMPT_RECEIVED,
                GST_DREAMVERSE_FIELD_ID, G_TYPE_STRING, id,
-               GST_DREAMVERSE_FIELD_PROMPT, G_TYPE_STRING, prompt ? prompt : "",
+               GST_DREAMVERSE_FIELD_PROMPT, G_TYPE_STRING, prompt,
                GST_DREAMVERSE_FIELD_PROMPT_ID, G_TYPE_STRING,
                prompt_id ? prompt_id : "", GST_DREAMVERSE_FIELD_QUEUE_DEPTH,
                G_TYPE_UINT, depth, NULL));
@@ -87,14 +99,26 @@ append_prompt (GstDreamverseSrc *src, const gchar *id, const gchar *prompt,
 static void
 request_reset (GstDreamverseSrc *src, const gchar *id)
 {
+  gboolean idle, late = FALSE;
+
   g_mutex_lock (&src->lock);
-  gst_dreamverse_steering_reset (&src->steering, id);
-  if (src->run)
-    g_atomic_int_set (&src->run->abort_step, 1);
-  else /* what starts is new anyway */
+  idle = src->run == NULL;
+  if (idle) { /* what starts is new anyway */
+    gst_dreamverse_steering_reset (&src->steering, id);
     gst_dreamverse_steering_rewind (&src->steering);
-  gst_dreamverse_src_wake (src);
+  } else if (src->run->ended) {
+    late = TRUE;
+  } else {
+    gst_dreamverse_steering_reset (&src->steering, id);
+    g_atomic_int_set (&src->run->abort_step, 1);
+    gst_dreamverse_src_wake (src);
+  }
   g_mutex_unlock (&src->lock);
+  if (late)
+    GST_WARNING_OBJECT (
+        src, "reset \"%s\" is too late: the stream is ending", id);
+  if (idle)
+    gst_dreamverse_src_post_reset (src, id, 1);
 }
 
 gboolean

@@ -59,7 +59,8 @@ gst_dreamverse_src_within_lead (GstDreamverseSrc *src, GstDreamverseWait wait,
   GstClockTimeDiff ahead;
   GstClockID id;
 
-  if (!GST_CLOCK_TIME_IS_VALID (lead) || !GST_CLOCK_TIME_IS_VALID (now))
+  /* A lead of centuries is none; it would also overflow below. */
+  if (lead > G_MAXINT64 / 2 || !GST_CLOCK_TIME_IS_VALID (now))
     return TRUE;
   ahead = GST_CLOCK_DIFF (now, time) - GST_CLOCK_DIFF (0, src->origin) +
           src->slip - (GstClockTimeDiff)lead;

@@ -147,6 +147,37 @@ pace (GstDreamverseSrc *src, GstDreamverseLane which, GstBuffer *buffer)
   return go;
 }
 
+/* Announces a segment, its times in running time, and asks for a keyframe. */
+static void
+push_announcement (
+    GstDreamverseSrc *src, GstDreamverseLane which, GstEvent *event)
+{
+  GstDreamverseSrcLane *lane = &src->lane[which];
+  GstDreamverseSegment segment;
+  GstClockTime origin;
+
+  /* A boundary: here downstream may change its mind. */
+  if (gst_pad_needs_reconfigure (lane->pad))
+    gst_dreamverse_src_negotiate (src, which);
+  g_mutex_lock (&src->lock);
+  origin = src->origin;
+  g_mutex_unlock (&src->lock);
+  event = gst_event_make_writable (event);
+  gst_dreamverse_parse_segment (gst_event_get_structure (event), &segment);
+  gst_dreamverse_structure_to_running (
+      gst_event_writable_structure (event), origin);
+  GST_INFO_OBJECT (lane->pad, "announcing %" GST_PTR_FORMAT, event);
+  gst_pad_push_event (lane->pad, event);
+  /* The first frame is a keyframe anyway. To ask for it would do harm:
+   * x264enc notes the request at a time 1000 hours later, the offset of its
+   * timestamps, and then takes all others for too early. */
+  if (which == GST_DREAMVERSE_LANE_VIDEO && segment.start > 0)
+    gst_pad_push_event (
+        lane->pad, gst_video_event_new_downstream_force_key_unit (segment.start,
+                       segment.start, MAX (segment.start, origin) - origin,
+                       TRUE, (guint)segment.sequence));
+}
+
 static void
 push_event (GstDreamverseSrc *src, GstDreamverseLane which, GstEvent *event)
 {
@@ -154,10 +185,8 @@ push_event (GstDreamverseSrc *src, GstDreamverseLane which, GstEvent *event)
   gboolean eos = GST_EVENT_TYPE (event) == GST_EVENT_EOS;
 
   if (gst_event_has_name (event, GST_DREAMVERSE_EVENT_SEGMENT)) {
-    GST_INFO_OBJECT (lane->pad, "announcing %" GST_PTR_FORMAT, event);
-    /* A boundary: here downstream may change its mind. */
-    if (gst_pad_needs_reconfigure (lane->pad))
-      gst_dreamverse_src_negotiate (src, which);
+    push_announcement (src, which, event);
+    return;
   }
   gst_pad_push_event (lane->pad, event);
   if (!eos)
@@ -188,16 +217,19 @@ handle_flow (GstDreamverseSrc *src, GstDreamverseLane which, GstFlowReturn flow)
     gst_pad_pause_task (lane->pad);
     return;
   }
+  if (combined == GST_FLOW_EOS) { /* nobody wants more */
+    g_mutex_lock (&src->lock);
+    run->eos = TRUE;
+    g_atomic_int_set (&run->abort_step, 1);
+    gst_dreamverse_src_wake (src);
+    g_mutex_unlock (&src->lock);
+  }
   if (flow == GST_FLOW_NOT_LINKED && combined != GST_FLOW_NOT_LINKED)
     return; /* the other pad goes on; this one's data is dropped */
   if (flow == GST_FLOW_EOS) {
     GST_INFO_OBJECT (lane->pad, "downstream has enough");
     g_mutex_lock (&src->lock);
     gst_dreamverse_queue_close (&run->queue, which);
-    if (combined == GST_FLOW_EOS) {
-      run->eos = TRUE;
-      g_atomic_int_set (&run->abort_step, 1);
-    }
     gst_dreamverse_src_wake (src);
     g_mutex_unlock (&src->lock);
     gst_pad_pause_task (lane->pad);
@@ -302,13 +334,20 @@ gst_dreamverse_src_flush_start (GstDreamverseSrc *src)
   return TRUE;
 }
 
-/* What waits in the queue was not flushed: it comes after the flush. */
+/* What waits in the queue was not flushed: it comes after the flush, and so
+ * does the end, if it had come. */
 gboolean
 gst_dreamverse_src_flush_stop (GstDreamverseSrc *src, gboolean reset_time)
 {
   GstClockTime next = GST_CLOCK_TIME_NONE;
+  gboolean flushing;
   guint i;
 
+  g_mutex_lock (&src->lock);
+  flushing = src->lane[0].flushing;
+  g_mutex_unlock (&src->lock);
+  if (!flushing) /* no start: the tasks run, and may wait for long */
+    return FALSE;
   /* The tasks have been paused: here they are out of the way. */
   for (i = 0; i < GST_DREAMVERSE_N_LANES; i++) {
     GST_PAD_STREAM_LOCK (src->lane[i].pad);
@@ -325,6 +364,10 @@ gst_dreamverse_src_flush_stop (GstDreamverseSrc *src, gboolean reset_time)
     src->slip = 0;
     src->paused_time = 0;
   }
+  for (i = 0; i < GST_DREAMVERSE_N_LANES; i++)
+    if (gst_dreamverse_queue_reopen (&src->run->queue, i) &&
+        src->run->eos_queued)
+      gst_dreamverse_queue_push (&src->run->queue, i, gst_event_new_eos ());
   gst_flow_combiner_reset (src->flow);
   g_mutex_unlock (&src->lock);
   for (i = 0; i < GST_DREAMVERSE_N_LANES; i++) {
@@ -344,20 +387,26 @@ gst_dreamverse_src_flush_stop (GstDreamverseSrc *src, gboolean reset_time)
 static void
 answer_latency (GstDreamverseSrc *src, GstQuery *query)
 {
+  const GstDreamverseSettings *settings;
   GstClockTime latency = 0;
   gboolean live;
 
   g_mutex_lock (&src->lock);
-  live = src->settings.is_live;
+  settings = src->run ? &src->run->settings : &src->settings;
+  live = settings->is_live;
   if (live) {
     guint frames = 1;
-    gint fps_n = src->settings.fps_n ? src->settings.fps_n : 24;
-    gint fps_d = src->settings.fps_n ? src->settings.fps_d : 1;
+    gint fps_n = settings->fps_n ? settings->fps_n : 24;
+    gint fps_d = settings->fps_n ? settings->fps_d : 1;
 
+    if (src->run && src->run->ready[GST_DREAMVERSE_LANE_VIDEO]) {
+      fps_n = src->run->spec.fps_n;
+      fps_d = src->run->spec.fps_d;
+    }
     /* A model that takes its time gives nothing before it has a segment. */
     if (src->pace > 0 ||
         (src->run && src->run->opened && !src->run->info->procedural))
-      frames = src->settings.frames;
+      frames = settings->frames;
     latency = gst_util_uint64_scale (frames, GST_SECOND * fps_d, fps_n);
   }
   g_mutex_unlock (&src->lock);

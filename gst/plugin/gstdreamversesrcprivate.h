@@ -53,12 +53,15 @@ typedef struct {
   GstDreamverseSettings settings; /* constant */
   guint group_id;                 /* constant */
 
-  gint cancelled;    /* atomic: stop; the element may be gone or run again */
-  gint abort_step;   /* atomic: give up the running step */
-  gboolean finished; /* the generation thread left */
-  gboolean draining; /* nothing more is generated: no pacing either */
-  gboolean eos;      /* asked for by event */
-  gboolean failed;   /* an error was posted */
+  gint cancelled;      /* atomic: stop; the element may be gone or run again */
+  gint abort_step;     /* atomic: give up the running step */
+  gboolean finished;   /* the generation thread left */
+  gboolean draining;   /* nothing more is generated: no pacing either */
+  gboolean eos;        /* asked for by event */
+  gboolean failed;     /* an error was posted */
+  gboolean opening;    /* a progress message says so: its end is owed */
+  gboolean ended;      /* no further segment will be made */
+  gboolean eos_queued; /* the end went into both lanes */
 
   DvModel *model; /* constant once opened */
   const DvModelInfo *info;
@@ -72,7 +75,6 @@ typedef struct {
   GstBufferPool *pool; /* for the next step */
 
   GstDreamverseQueue queue;
-  gchar *progress; /* code of the GST_MESSAGE_PROGRESS that is open */
 } GstDreamverseRun;
 
 typedef struct {
@@ -142,6 +144,9 @@ void gst_dreamverse_src_install_signals (GstDreamverseSrcClass *klass);
 /* Says that generation is paused or not; @id of the command, or "". */
 void gst_dreamverse_src_post_paused (
     GstDreamverseSrc *src, const gchar *id, gboolean paused);
+/* Confirms a reset: @epoch is the new one. */
+void gst_dreamverse_src_post_reset (
+    GstDreamverseSrc *src, const gchar *id, guint epoch);
 /* A command from anywhere; TRUE if it was taken (a repeat is). */
 gboolean gst_dreamverse_src_control (
     GstDreamverseSrc *src, const GstStructure *structure);
@@ -189,8 +194,8 @@ typedef struct {
   GstDreamverseRun *run;
 } GstDreamverseWorkerArgs;
 
-/* Ends the progress that is open, if any; NULL @text for a usual sentence. */
-void gst_dreamverse_src_end_progress (GstDreamverseSrc *src,
+/* Says how opening the model ended, unless that was said. */
+void gst_dreamverse_src_end_opening (GstDreamverseSrc *src,
     GstDreamverseRun *run, GstProgressType type, const gchar *text);
 
 G_END_DECLS

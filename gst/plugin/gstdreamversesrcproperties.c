@@ -100,6 +100,45 @@ set_prompt_property (GstDreamverseSrc *src, const gchar *prompt)
   g_free (valid);
 }
 
+/* Takes @list. */
+static void
+set_prompts_property (GstDreamverseSrc *src, GPtrArray *list)
+{
+  gchar *problem = NULL;
+  guint i;
+
+  for (i = 0; i < list->len && !problem; i++)
+    problem =
+        gst_dreamverse_steering_check_prompt (g_ptr_array_index (list, i));
+  if (problem) {
+    GST_ELEMENT_WARNING (src, STREAM, WRONG_TYPE,
+        ("The list of prompts is not used: %s (number %u)", problem, i),
+        (NULL));
+    g_ptr_array_unref (list);
+    g_free (problem);
+    return;
+  }
+  g_mutex_lock (&src->lock);
+  gst_dreamverse_steering_set_list (&src->steering, list);
+  g_mutex_unlock (&src->lock);
+}
+
+/* What makes a live source wait for a whole segment changes its latency. */
+static void
+set_pace (GstDreamverseSrc *src, gdouble pace)
+{
+  gboolean tell;
+
+  g_mutex_lock (&src->lock);
+  tell =
+      src->run && src->run->settings.is_live && (pace > 0) != (src->pace > 0);
+  src->pace = pace;
+  g_mutex_unlock (&src->lock);
+  if (tell)
+    gst_element_post_message (
+        GST_ELEMENT (src), gst_message_new_latency (GST_OBJECT (src)));
+}
+
 static void
 gst_dreamverse_src_set_property (
     GObject *object, guint id, const GValue *value, GParamSpec *pspec)
@@ -109,6 +148,14 @@ gst_dreamverse_src_set_property (
 
   if (id == PROP_PROMPT) {
     set_prompt_property (src, g_value_get_string (value));
+    return;
+  }
+  if (id == PROP_PROMPTS) {
+    set_prompts_property (src, list_from_value (value));
+    return;
+  }
+  if (id == PROP_PACE) {
+    set_pace (src, g_value_get_double (value));
     return;
   }
   if (id == PROP_PAUSED) {
@@ -132,10 +179,6 @@ gst_dreamverse_src_set_property (
     case PROP_DEVICE:
       g_free (settings->device);
       settings->device = g_value_dup_string (value);
-      break;
-    case PROP_PROMPTS:
-      gst_dreamverse_steering_set_list (
-          &src->steering, list_from_value (value));
       break;
     case PROP_SEGMENTS:
       src->segments = g_value_get_uint (value);
@@ -177,9 +220,6 @@ gst_dreamverse_src_set_property (
       break;
     case PROP_MAX_QUEUED_BYTES:
       settings->max_queued_bytes = g_value_get_uint64 (value);
-      break;
-    case PROP_PACE:
-      src->pace = g_value_get_double (value);
       break;
     case PROP_STAMP:
       src->stamp = g_value_get_boolean (value);
@@ -330,7 +370,9 @@ install_model_properties (GObjectClass *klass)
           0, G_MAXUINT64, DEFAULT_SEED, PLAYING));
   g_object_class_install_property (klass, PROP_START_IMAGE,
       g_param_spec_string ("start-image", "Start image",
-          "File of a picture that the first segment of a stream starts from.",
+          "File of a picture, PNG, JPEG or WebP, at most 64 MiB and 8192 "
+          "pixels "
+          "a side, that the first segment of a stream starts from.",
           NULL, READY));
   g_object_class_install_property (klass, PROP_PACE,
       g_param_spec_double ("pace", "Pace",
@@ -428,8 +470,9 @@ install_flow_properties (GObjectClass *klass)
           0, G_MAXUINT64, DEFAULT_MAX_QUEUED_BYTES, READY));
   g_object_class_install_property (klass, PROP_STATS,
       g_param_spec_boxed ("stats", "Statistics",
-          "Segments, frames, samples and bytes so far, and the timings in "
-          "milliseconds of the last 16 segments.",
+          "Segments, frames and samples so far, segments, bytes and prompts "
+          "that wait, and the timings in milliseconds of the last 16 "
+          "segments.",
           GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS));
 }
 

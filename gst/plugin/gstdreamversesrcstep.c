@@ -17,16 +17,18 @@
 
 /* ---- what goes into the queue ---- */
 
-/* Stream time to running time. */
-static GstClockTime
-to_running (GstDreamverseWorker *w, GstClockTime time)
+/* A structure that names the segment, in running time. */
+static GstStructure *
+describe (GstDreamverseWorker *w, const gchar *name)
 {
+  GstStructure *s = gst_dreamverse_attempt_structure (&w->attempt, name);
   GstClockTime origin;
 
   g_mutex_lock (&w->src->lock);
   origin = w->src->origin;
   g_mutex_unlock (&w->src->lock);
-  return time > origin ? time - origin : 0;
+  gst_dreamverse_structure_to_running (s, origin);
+  return s;
 }
 
 void
@@ -56,11 +58,10 @@ title_event (GstDreamverseWorker *w)
 static void
 announce (GstDreamverseWorker *w)
 {
+  /* In stream time: the pads know the running time when they push it. */
   GstStructure *s = gst_dreamverse_attempt_structure (
       &w->attempt, GST_DREAMVERSE_EVENT_SEGMENT);
   GstEvent *event, *title = title_event (w);
-  GstClockTime time =
-      dv_segment_frame_time (&w->run->spec, w->plan.first_frame);
 
   gst_dreamverse_structure_set_model (s, w->run->info);
   gst_structure_set (s, GST_DREAMVERSE_FIELD_FRAMES, G_TYPE_UINT,
@@ -77,13 +78,6 @@ announce (GstDreamverseWorker *w)
   gst_dreamverse_worker_enqueue (
       w, GST_DREAMVERSE_LANE_VIDEO, gst_event_ref (title));
   gst_dreamverse_worker_enqueue (w, GST_DREAMVERSE_LANE_AUDIO, title);
-  /* The first frame is a keyframe anyway. To ask for it would do harm:
-   * x264enc notes the request at a time 1000 hours later, the offset of its
-   * timestamps, and then takes all others for too early. */
-  if (w->plan.first_frame > 0)
-    gst_dreamverse_worker_enqueue (w, GST_DREAMVERSE_LANE_VIDEO,
-        gst_video_event_new_downstream_force_key_unit (
-            time, time, w->attempt.start, TRUE, w->attempt.sequence));
   w->announced = TRUE;
 }
 
@@ -275,8 +269,7 @@ sink_progress (void *user, const char *stage, double fraction)
   if (fraction <= w->fraction || g_atomic_int_get (&w->run->cancelled))
     return;
   w->fraction = fraction;
-  s = gst_dreamverse_attempt_structure (
-      &w->attempt, GST_DREAMVERSE_MESSAGE_PROGRESS);
+  s = describe (w, GST_DREAMVERSE_MESSAGE_PROGRESS);
   gst_structure_set (s, GST_DREAMVERSE_FIELD_STAGE, G_TYPE_STRING, stage,
       GST_DREAMVERSE_FIELD_FRACTION, G_TYPE_DOUBLE, fraction, NULL);
   gst_dreamverse_src_post (w->src, s);
@@ -304,9 +297,8 @@ name_attempt (GstDreamverseWorker *w)
   a->sequence = w->sequence;
   g_snprintf (a->stream_id, sizeof a->stream_id, "seg%03u-%08x", w->index,
       g_random_int ());
-  a->start = to_running (w, dv_segment_frame_time (spec, w->plan.first_frame));
-  a->end = to_running (
-      w, dv_segment_frame_time (spec, w->plan.first_frame + w->plan.frames));
+  a->start = dv_segment_frame_time (spec, w->plan.first_frame);
+  a->end = dv_segment_frame_time (spec, w->plan.first_frame + w->plan.frames);
   a->frames = w->plan.frames;
   a->samples = w->plan.samples;
 }
@@ -342,8 +334,7 @@ fill_request (GstDreamverseWorker *w, DvRequest *request)
 static void
 post_segment_start (GstDreamverseWorker *w)
 {
-  GstStructure *s = gst_dreamverse_attempt_structure (
-      &w->attempt, GST_DREAMVERSE_MESSAGE_SEGMENT_START);
+  GstStructure *s = describe (w, GST_DREAMVERSE_MESSAGE_SEGMENT_START);
 
   gst_dreamverse_structure_set_model (s, w->run->info);
   gst_structure_set (
@@ -357,8 +348,7 @@ post_segment_start (GstDreamverseWorker *w)
 static void
 post_step_complete (GstDreamverseWorker *w, const DvReport *report)
 {
-  GstStructure *s = gst_dreamverse_attempt_structure (
-      &w->attempt, GST_DREAMVERSE_MESSAGE_STEP_COMPLETE);
+  GstStructure *s = describe (w, GST_DREAMVERSE_MESSAGE_STEP_COMPLETE);
   GstStructure *timings = gst_dreamverse_timings_structure (report);
 
   gst_structure_set (s, GST_DREAMVERSE_FIELD_FRAMES, G_TYPE_UINT,
@@ -381,12 +371,11 @@ abort_attempt (GstDreamverseWorker *w)
 
   w->attempt.frames = w->committed;
   w->attempt.samples = w->released;
-  w->attempt.end = to_running (w, dv_segment_frame_time (&w->run->spec,
-                                      w->plan.first_frame + w->committed));
+  w->attempt.end =
+      dv_segment_frame_time (&w->run->spec, w->plan.first_frame + w->committed);
   if (w->committed > 0) {
     event = gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_OOB,
-        gst_dreamverse_attempt_structure (
-            &w->attempt, GST_DREAMVERSE_EVENT_SEGMENT_ABORTED));
+        describe (w, GST_DREAMVERSE_EVENT_SEGMENT_ABORTED));
     for (i = 0; i < GST_DREAMVERSE_N_LANES; i++)
       gst_pad_push_event (src->lane[i].pad, gst_event_ref (event));
     gst_event_unref (event);
@@ -394,8 +383,7 @@ abort_attempt (GstDreamverseWorker *w)
   g_mutex_lock (&src->lock);
   src->stats.aborted++;
   g_mutex_unlock (&src->lock);
-  s = gst_dreamverse_attempt_structure (
-      &w->attempt, GST_DREAMVERSE_MESSAGE_STEP_ABORTED);
+  s = describe (w, GST_DREAMVERSE_MESSAGE_STEP_ABORTED);
   gst_structure_set (
       s, GST_DREAMVERSE_FIELD_FRAMES, G_TYPE_UINT, w->committed, NULL);
   GST_INFO_OBJECT (
@@ -409,11 +397,8 @@ fail_step (GstDreamverseWorker *w, const DvError *error)
   GstDreamverseSrc *src = w->src;
   GstStructure *s;
 
-  gst_dreamverse_src_end_progress (
-      src, w->run, GST_PROGRESS_TYPE_ERROR, error->detail);
   abort_attempt (w);
-  s = gst_dreamverse_attempt_structure (
-      &w->attempt, GST_DREAMVERSE_MESSAGE_MEDIA_ERROR);
+  s = describe (w, GST_DREAMVERSE_MESSAGE_MEDIA_ERROR);
   gst_structure_set (s, GST_DREAMVERSE_FIELD_STAGE, G_TYPE_STRING, "generate",
       GST_DREAMVERSE_FIELD_CODE, G_TYPE_STRING, "generation-failed",
       GST_DREAMVERSE_FIELD_MESSAGE, G_TYPE_STRING, error->detail, NULL);
@@ -436,8 +421,6 @@ complete_step (GstDreamverseWorker *w, const DvReport *report)
   g_mutex_unlock (&src->lock);
   GST_INFO_OBJECT (src, "%s: generated %u frames in %.1f ms",
       w->attempt.stream_id, w->committed, report->total_ms);
-  gst_dreamverse_src_end_progress (
-      src, w->run, GST_PROGRESS_TYPE_COMPLETE, "The segment is generated");
   post_step_complete (w, report);
 }
 
@@ -454,7 +437,6 @@ gst_dreamverse_worker_step (GstDreamverseWorker *w)
   DvStatus status;
   GstBuffer *half;
   gboolean go = TRUE;
-  gchar *code;
 
   w->index++;
   w->sequence++;
@@ -464,17 +446,19 @@ gst_dreamverse_worker_step (GstDreamverseWorker *w)
   w->staged = w->released = 0;
   w->announced = FALSE;
   w->fraction = 0;
-  w->samples = g_new (
+  w->samples = g_try_new (
       gfloat, w->plan.samples * GST_AUDIO_INFO_CHANNELS (&run->audio_info));
   fill_request (w, &request);
   GST_INFO_OBJECT (w->src, "%s: generating segment %u of epoch %u, %u frames",
       w->attempt.stream_id, w->index, w->epoch, w->plan.frames);
-  code = g_strdup_printf ("step-%" G_GUINT64_FORMAT, w->sequence);
-  gst_dreamverse_worker_start_progress (w, code, "Generating a segment");
-  g_free (code);
   post_segment_start (w);
 
-  status = dv_session_step (w->session, &request, &sink, &report, &error);
+  if (w->samples)
+    status = dv_session_step (w->session, &request, &sink, &report, &error);
+  else
+    status = dv_fail (&error, DV_ERROR_MEMORY, "step",
+        "there is no memory for %" G_GUINT64_FORMAT " samples of sound",
+        (guint64)w->plan.samples);
 
   half = take_mapped (w);
   gst_clear_buffer (&half);
@@ -483,13 +467,12 @@ gst_dreamverse_worker_step (GstDreamverseWorker *w)
   if (status == DV_OK && w->committed < w->plan.frames)
     status = dv_fail (&error, DV_ERROR_FORMAT, "step",
         "the generator made %u of %u frames", w->committed, w->plan.frames);
-  if (g_atomic_int_get (&run->cancelled) && status != DV_OK)
+  /* The element may run again by now: what this step made is nobody's. */
+  if (g_atomic_int_get (&run->cancelled))
     status = DV_CANCELLED;
   if (status == DV_OK)
     complete_step (w, &report);
   else if (status == DV_CANCELLED) {
-    gst_dreamverse_src_end_progress (
-        w->src, run, GST_PROGRESS_TYPE_CANCELED, NULL);
     if (!g_atomic_int_get (&run->cancelled))
       abort_attempt (w);
   } else {

@@ -20,43 +20,44 @@
  * themselves, and without these their last sound never comes out. */
 #define CLOSING_SILENCE 3072
 
+#define OPEN_CODE "open" /* of the progress messages */
+
 /* Why the wait before a step ended. */
 typedef enum { GO, RESET, END, CANCELLED } Boundary;
 
 /* ---- progress ---- */
 
-void
-gst_dreamverse_worker_start_progress (
-    GstDreamverseWorker *w, const gchar *code, const gchar *text)
+/* Opening is the only progress in GStreamer's sense: whoever sees one begin,
+ * gst-launch for one, waits for its end before it plays, and a step may take
+ * longer than anybody should wait. Steps have element messages. */
+static void
+start_opening (GstDreamverseWorker *w)
 {
+  gboolean go;
+
   g_mutex_lock (&w->src->lock);
-  if (!g_atomic_int_get (&w->run->cancelled)) {
-    g_free (w->run->progress);
-    w->run->progress = g_strdup (code);
-  }
+  go = !g_atomic_int_get (&w->run->cancelled);
+  w->run->opening = go;
   g_mutex_unlock (&w->src->lock);
-  if (!g_atomic_int_get (&w->run->cancelled))
-    gst_element_post_message (
-        GST_ELEMENT (w->src), gst_message_new_progress (GST_OBJECT (w->src),
-                                  GST_PROGRESS_TYPE_START, code, text));
+  if (go)
+    gst_element_post_message (GST_ELEMENT (w->src),
+        gst_message_new_progress (GST_OBJECT (w->src), GST_PROGRESS_TYPE_START,
+            OPEN_CODE, "Opening the model"));
 }
 
 void
-gst_dreamverse_src_end_progress (GstDreamverseSrc *src, GstDreamverseRun *run,
+gst_dreamverse_src_end_opening (GstDreamverseSrc *src, GstDreamverseRun *run,
     GstProgressType type, const gchar *text)
 {
-  gchar *code;
+  gboolean opening;
 
   g_mutex_lock (&src->lock);
-  code = g_steal_pointer (&run->progress);
+  opening = run->opening;
+  run->opening = FALSE;
   g_mutex_unlock (&src->lock);
-  if (!code)
-    return;
-  if (!text)
-    text = type == GST_PROGRESS_TYPE_CANCELED ? "Cancelled" : "Done";
-  gst_element_post_message (GST_ELEMENT (src),
-      gst_message_new_progress (GST_OBJECT (src), type, code, text));
-  g_free (code);
+  if (opening)
+    gst_element_post_message (GST_ELEMENT (src),
+        gst_message_new_progress (GST_OBJECT (src), type, OPEN_CODE, text));
 }
 
 static void
@@ -72,7 +73,7 @@ report_load (void *user, uint64_t done, uint64_t total)
       (guint64)done, (guint64)total);
   gst_element_post_message (
       GST_ELEMENT (w->src), gst_message_new_progress (GST_OBJECT (w->src),
-                                GST_PROGRESS_TYPE_CONTINUE, "open", text));
+                                GST_PROGRESS_TYPE_CONTINUE, OPEN_CODE, text));
   g_free (text);
 }
 
@@ -91,7 +92,7 @@ fail_open (GstDreamverseWorker *w, const DvError *error)
 {
   GstDreamverseSrc *src = w->src;
 
-  gst_dreamverse_src_end_progress (
+  gst_dreamverse_src_end_opening (
       src, w->run, GST_PROGRESS_TYPE_ERROR, error->detail);
   if (gst_dreamverse_src_fail (src, w->run)) {
     if (error->code == DV_ERROR_NOT_FOUND)
@@ -116,7 +117,7 @@ open_model (GstDreamverseWorker *w)
   spec.device = run->settings.device;
   spec.progress = report_load;
   spec.user = w;
-  gst_dreamverse_worker_start_progress (w, "open", "Opening the model");
+  start_opening (w);
   model = dv_model_open (&spec, &error);
   if (!model)
     return fail_open (w, &error);
@@ -136,7 +137,7 @@ open_model (GstDreamverseWorker *w)
   }
   GST_INFO_OBJECT (
       w->src, "model \"%s\" on %s is open", run->info->name, run->info->device);
-  gst_dreamverse_src_end_progress (
+  gst_dreamverse_src_end_opening (
       w->src, run, GST_PROGRESS_TYPE_COMPLETE, "The model is open");
   g_mutex_lock (&w->src->lock);
   run->model = model;
@@ -299,6 +300,7 @@ wait_boundary (GstDreamverseWorker *w)
   /* What asked the last step to stop is being dealt with now. */
   if (boundary != CANCELLED)
     g_atomic_int_set (&run->abort_step, boundary == END);
+  run->ended |= boundary == END;
   g_mutex_unlock (&src->lock);
   return boundary;
 }
@@ -332,21 +334,18 @@ begin_epoch (GstDreamverseWorker *w)
     g_mutex_unlock (&src->lock);
     if (!id)
       break;
-    gst_dreamverse_src_post (
-        src, gst_structure_new (GST_DREAMVERSE_MESSAGE_RESET,
-                 GST_DREAMVERSE_FIELD_ID, G_TYPE_STRING, id,
-                 GST_DREAMVERSE_FIELD_EPOCH, G_TYPE_UINT, w->epoch, NULL));
+    gst_dreamverse_src_post_reset (src, id, w->epoch);
     g_free (id);
   }
 }
 
-/* The prompt of the segment to be made, into the attempt. FALSE: none left. */
-static gboolean
-choose_prompt (GstDreamverseWorker *w)
+/* What a handler of need-prompt offers for the next segment, or NULL. */
+static gchar *
+ask_prompt (GstDreamverseWorker *w)
 {
   GstDreamverseSrc *src = w->src;
-  gchar *offered = NULL;
-  gboolean ask, found;
+  gchar *offered = NULL, *problem;
+  gboolean ask;
 
   g_mutex_lock (&src->lock);
   ask = gst_dreamverse_steering_depth (&src->steering) == 0;
@@ -354,23 +353,39 @@ choose_prompt (GstDreamverseWorker *w)
   if (ask)
     g_signal_emit_by_name (
         src, "need-prompt", w->epoch, w->index + 1, &offered);
-  if (offered) {
-    gchar *problem = gst_dreamverse_steering_check_prompt (offered);
-
-    if (problem) {
-      GST_ELEMENT_WARNING (src, STREAM, WRONG_TYPE,
-          ("The prompt that need-prompt returned is not used: %s", problem),
-          (NULL));
-      g_clear_pointer (&offered, g_free);
-    }
-    g_free (problem);
+  if (!offered || g_atomic_int_get (&w->run->cancelled))
+    return offered;
+  problem = gst_dreamverse_steering_check_prompt (offered);
+  if (problem) {
+    GST_ELEMENT_WARNING (src, STREAM, WRONG_TYPE,
+        ("The prompt that need-prompt returned is not used: %s", problem),
+        (NULL));
+    g_clear_pointer (&offered, g_free);
   }
+  g_free (problem);
+  return offered;
+}
+
+/* The prompt of the segment to be made, into the attempt, if it is still to be
+ * made. */
+static Boundary
+take_prompt (GstDreamverseWorker *w, const gchar *offered)
+{
+  GstDreamverseSrc *src = w->src;
+  Boundary boundary = GO;
+
   g_mutex_lock (&src->lock);
-  found = gst_dreamverse_steering_next (&src->steering, offered, src->loop,
-      &w->attempt.prompt, &w->attempt.prompt_id);
+  if (g_atomic_int_get (&w->run->cancelled))
+    boundary = CANCELLED;
+  else if (!g_queue_is_empty (&src->steering.resets))
+    boundary = RESET;
+  else if (!gst_dreamverse_steering_next (&src->steering, offered, src->loop,
+               &w->attempt.prompt, &w->attempt.prompt_id)) {
+    boundary = END;
+    w->run->ended = TRUE;
+  }
   g_mutex_unlock (&src->lock);
-  g_free (offered);
-  return found;
+  return boundary;
 }
 
 /* ---- the end ---- */
@@ -380,11 +395,16 @@ choose_prompt (GstDreamverseWorker *w)
 static void
 announce_last (GstDreamverseWorker *w)
 {
+  GstClockTime origin;
   GstEvent *event;
   guint i;
 
   if (!w->latest)
     return;
+  g_mutex_lock (&w->src->lock);
+  origin = w->src->origin;
+  g_mutex_unlock (&w->src->lock);
+  gst_dreamverse_structure_to_running (w->latest, origin);
   gst_structure_set_name (w->latest, GST_DREAMVERSE_EVENT_SEGMENT_LAST);
   gst_structure_set (
       w->latest, GST_DREAMVERSE_FIELD_LAST, G_TYPE_BOOLEAN, TRUE, NULL);
@@ -405,11 +425,10 @@ end_stream (GstDreamverseWorker *w)
 
   announce_last (w);
   post_stream_complete (w, TRUE);
-  if (w->frames > 0) {
+  /* Without the GAP flag: that would allow an encoder to leave it out. */
+  if (w->frames > 0)
     silence = gst_dreamverse_worker_audio_buffer (
         w, NULL, dv_segment_samples (&run->spec, w->frames), CLOSING_SILENCE);
-    GST_BUFFER_FLAG_SET (silence, GST_BUFFER_FLAG_GAP);
-  }
   g_mutex_lock (&src->lock);
   if (silence)
     gst_dreamverse_worker_enqueue (w, GST_DREAMVERSE_LANE_AUDIO, silence);
@@ -418,15 +437,34 @@ end_stream (GstDreamverseWorker *w)
   gst_dreamverse_worker_enqueue (
       w, GST_DREAMVERSE_LANE_AUDIO, gst_event_new_eos ());
   run->draining = run->eos;
+  run->eos_queued = TRUE;
   gst_dreamverse_src_wake (src);
   g_mutex_unlock (&src->lock);
+}
+
+/* Waits for the next segment's turn and settles its prompt. */
+static Boundary
+next_segment (GstDreamverseWorker *w)
+{
+  Boundary boundary = wait_boundary (w);
+  gchar *offered;
+
+  if (boundary != GO)
+    return boundary;
+  offered = ask_prompt (w);
+  /* The handler may have taken its time, or paused, reset or stopped us. */
+  boundary = wait_boundary (w);
+  if (boundary == GO)
+    boundary = take_prompt (w, offered);
+  g_free (offered);
+  return boundary;
 }
 
 static void
 generate (GstDreamverseWorker *w)
 {
   for (;;) {
-    switch (wait_boundary (w)) {
+    switch (next_segment (w)) {
       case CANCELLED:
         return;
       case END:
@@ -434,17 +472,12 @@ generate (GstDreamverseWorker *w)
         return;
       case RESET:
         begin_epoch (w);
-        continue;
+        break;
       case GO:
+        if (!gst_dreamverse_worker_step (w))
+          return;
         break;
     }
-    if (!choose_prompt (w)) {
-      end_stream (w);
-      return;
-    }
-    /* A handler may have paused, reset or stopped the source. */
-    if (!gst_dreamverse_worker_step (w))
-      return;
   }
 }
 

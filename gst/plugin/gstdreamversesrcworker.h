@@ -41,8 +41,6 @@ typedef struct {
   gdouble fraction;
 } GstDreamverseWorker;
 
-void gst_dreamverse_worker_start_progress (
-    GstDreamverseWorker *w, const gchar *code, const gchar *text);
 /* Makes one segment, with its prompt chosen. FALSE: it failed for good. */
 gboolean gst_dreamverse_worker_step (GstDreamverseWorker *w);
 /* Takes @object into the queue unless the run is over. Lock held. */

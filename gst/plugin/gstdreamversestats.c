@@ -32,6 +32,18 @@ gst_dreamverse_attempt_structure (
 }
 
 void
+gst_dreamverse_structure_to_running (
+    GstStructure *structure, GstClockTime origin)
+{
+  GstDreamverseSegment segment;
+
+  gst_dreamverse_parse_segment (structure, &segment);
+  gst_structure_set (structure, GST_DREAMVERSE_FIELD_START, G_TYPE_UINT64,
+      MAX (segment.start, origin) - origin, GST_DREAMVERSE_FIELD_END,
+      G_TYPE_UINT64, MAX (segment.end, origin) - origin, NULL);
+}
+
+void
 gst_dreamverse_structure_set_model (
     GstStructure *structure, const DvModelInfo *info)
 {

@@ -24,17 +24,21 @@ typedef struct {
   guint64 sequence;
   gchar stream_id[GST_DREAMVERSE_STREAM_ID_SIZE];
   gchar *prompt;
-  gchar *prompt_id; /* NULL: the prompt has none */
-  GstClockTime start, end;
+  gchar *prompt_id;        /* NULL: the prompt has none */
+  GstClockTime start, end; /* stream time: flushes do not move it */
   guint frames;
   guint64 samples;
 } GstDreamverseAttempt;
 
 void gst_dreamverse_attempt_clear (GstDreamverseAttempt *attempt);
 
-/* The fields that name the segment, start and end. */
+/* The fields that name the segment, start and end in stream time. */
 GstStructure *gst_dreamverse_attempt_structure (
     const GstDreamverseAttempt *attempt, const gchar *name);
+/* Stream time to running time in start and end; @origin: stream time of running
+ * time 0. */
+void gst_dreamverse_structure_to_running (
+    GstStructure *structure, GstClockTime origin);
 /* Adds the model's name and whether it is a drawing. */
 void gst_dreamverse_structure_set_model (
     GstStructure *structure, const DvModelInfo *info);

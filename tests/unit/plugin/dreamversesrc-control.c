@@ -75,6 +75,27 @@ GST_START_TEST (test_list_then_prompt)
 }
 GST_END_TEST
 
+GST_START_TEST (test_an_empty_list_loops_too)
+{
+  expect_prompts (
+      source_new ("loop", TRUE, "segments", 2, "prompt", "p", NULL), "p,p");
+}
+GST_END_TEST
+
+/* One warning, and the list that was set stays. */
+GST_START_TEST (test_a_list_with_a_monster_is_not_used)
+{
+  GstElement *src = source_with_list ("<a>");
+  gchar *big = g_strnfill (8193, 'x');
+  gchar *list = g_strdup_printf ("<b,%s>", big);
+
+  gst_util_set_object_arg (G_OBJECT (src), "prompts", list);
+  expect_prompts (src, "a");
+  g_free (list);
+  g_free (big);
+}
+GST_END_TEST
+
 GST_START_TEST (test_list_loops)
 {
   GstElement *src = source_with_list ("<a,b>");
@@ -174,6 +195,9 @@ GST_START_TEST (test_prompts_of_strangers_are_bounded)
                            gst_message_get_structure (message), "message"),
                    "8193") != NULL);
   gst_message_unref (message);
+  send_command (f.video, "prompt", "none", NULL);
+  gst_message_unref (
+      wait_message (f.bus, GST_DREAMVERSE_MESSAGE_PROMPT_REFUSED));
   for (i = 0; i < 64; i++) {
     g_snprintf (id, sizeof id, "%u", i);
     send_command (f.video, "prompt", id, "fine");
@@ -268,6 +292,88 @@ GST_START_TEST (test_reset_gives_up_the_running_step)
     fail_if (gst_event_has_name (event, GST_DREAMVERSE_EVENT_SEGMENT_ABORTED));
     gst_event_unref (event);
   }
+  fixture_clear (&f);
+}
+GST_END_TEST
+
+static void
+expect_reset (GstBus *bus, const gchar *id, guint epoch)
+{
+  GstMessage *message = wait_message (bus, GST_DREAMVERSE_MESSAGE_RESET);
+  const GstStructure *s = gst_message_get_structure (message);
+  guint told;
+
+  fail_unless_equals_string (gst_structure_get_string (s, "id"), id);
+  fail_unless (gst_structure_get_uint (s, "epoch", &told));
+  fail_unless_equals_int (told, epoch);
+  gst_message_unref (message);
+}
+
+/* Each is confirmed: two that come together make one new stream, one that
+ * comes before the start finds it new anyway, one that comes too late finds
+ * nobody. */
+GST_START_TEST (test_each_reset_in_time_is_confirmed)
+{
+  Fixture f;
+  GPtrArray *video;
+  GstMessage *message;
+
+  fixture_init (&f, source_new ("segments", 1, "paused", TRUE, NULL));
+  gst_harness_set_drop_buffers (f.audio, TRUE);
+  gst_element_set_state (f.src, GST_STATE_READY);
+  gst_element_send_event (
+      f.src, gst_dreamverse_control_event_new ("reset", "idle", NULL, NULL));
+  expect_reset (f.bus, "idle", 1);
+  fixture_play (&f);
+  g_object_set (f.src, "paused", TRUE, NULL);
+  send_command (f.video, "reset", "one", NULL);
+  expect_reset (f.bus, "one", 2);
+  g_object_set (f.src, "pace", 60.0, "paused", FALSE, NULL);
+  gst_message_unref (
+      wait_message (f.bus, GST_DREAMVERSE_MESSAGE_SEGMENT_START));
+  g_object_set (f.src, "pace", 0.0, NULL);
+  send_command (f.video, "reset", "two", NULL);
+  send_command (f.audio, "reset", "three", NULL);
+  expect_reset (f.bus, "two", 3);
+  video = pull_all (f.video);
+  fail_unless (video->len >= FRAMES);
+  g_ptr_array_unref (video);
+  while ((message = poll_message (f.bus, GST_DREAMVERSE_MESSAGE_RESET)))
+    gst_message_unref (message);
+  send_command (f.video, "reset", "late", NULL);
+  fail_if (poll_message (f.bus, GST_DREAMVERSE_MESSAGE_RESET));
+  fixture_clear (&f);
+}
+GST_END_TEST
+
+static gchar *
+pause_once (GstElement *src, guint epoch, guint segment, gpointer data)
+{
+  if (segment == 2)
+    g_signal_emit_by_name (src, "pause");
+  return g_strdup_printf ("asked %u", segment);
+}
+
+/* A handler of need-prompt that pauses means the segment it was asked for. */
+GST_START_TEST (test_a_pause_from_need_prompt_holds_its_segment)
+{
+  Fixture f;
+  GstMessage *message;
+  GstDreamverseSegment segment;
+
+  fixture_init (&f, source_new ("segments", 2, NULL));
+  g_signal_connect (f.src, "need-prompt", G_CALLBACK (pause_once), NULL);
+  fixture_play (&f);
+  gst_message_unref (wait_message (f.bus, GST_DREAMVERSE_MESSAGE_PAUSED));
+  message = gst_bus_timed_pop_filtered (
+      f.bus, 200 * GST_MSECOND, GST_MESSAGE_ELEMENT);
+  fail_if (message != NULL, "%" GST_PTR_FORMAT, message);
+  g_signal_emit_by_name (f.src, "resume");
+  message = wait_message (f.bus, GST_DREAMVERSE_MESSAGE_SEGMENT_START);
+  fail_unless (gst_dreamverse_parse_segment (
+      gst_message_get_structure (message), &segment));
+  fail_unless_equals_string (segment.prompt, "asked 2");
+  gst_message_unref (message);
   fixture_clear (&f);
 }
 GST_END_TEST
@@ -383,12 +489,16 @@ dreamversesrc_control_suite (void)
   tcase_add_test (tc, test_list_then_end);
   tcase_add_test (tc, test_list_then_prompt);
   tcase_add_test (tc, test_list_loops);
+  tcase_add_test (tc, test_an_empty_list_loops_too);
+  tcase_add_test (tc, test_a_list_with_a_monster_is_not_used);
   tcase_add_test (tc, test_appended_prompts_come_first_and_stay);
   tcase_add_test (tc, test_need_prompt_decides);
   tcase_add_test (tc, test_a_command_on_both_pads_counts_once);
   tcase_add_test (tc, test_prompts_of_strangers_are_bounded);
   tcase_add_test (tc, test_pause_holds_and_resume_goes_on);
   tcase_add_test (tc, test_reset_gives_up_the_running_step);
+  tcase_add_test (tc, test_each_reset_in_time_is_confirmed);
+  tcase_add_test (tc, test_a_pause_from_need_prompt_holds_its_segment);
   tcase_add_test (tc, test_resets_leave_no_gap);
   tcase_add_test (tc, test_reset_tells_the_new_end);
   return s;

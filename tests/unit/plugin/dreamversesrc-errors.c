@@ -79,6 +79,47 @@ GST_START_TEST (test_start_image_is_no_picture)
 }
 GST_END_TEST
 
+static void
+expect_image_refused (gconstpointer data, gsize size, const gchar *part)
+{
+  gchar *path = g_build_filename (g_get_tmp_dir (), "picture-XXXXXX", NULL);
+  gint fd = g_mkstemp (path);
+
+  fail_unless (fd >= 0 && g_close (fd, NULL));
+  fail_unless (g_file_set_contents (path, data, size, NULL));
+  expect_refused (source_new ("start-image", path, NULL), GST_RESOURCE_ERROR,
+      GST_RESOURCE_ERROR_OPEN_READ, part);
+  g_remove (path);
+  g_free (path);
+}
+
+/* Few bytes that would become gigabytes. */
+GST_START_TEST (test_start_image_is_a_bomb)
+{
+  static const guint8 png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0,
+      0, 0, 13, 'I', 'H', 'D', 'R', 0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60, 8, 2, 0,
+      0, 0};
+  static const guint8 jpeg[] = {0xff, 0xd8, 0xff, 0xe0, 0, 4, 1, 2, 0xff, 0xff,
+      0xc2, 0, 17, 8, 0xff, 0xff, 0xff, 0xfe, 3};
+
+  expect_image_refused (png, sizeof png, "60000x60000");
+  expect_image_refused (jpeg, sizeof jpeg, "65534x65535");
+}
+GST_END_TEST
+
+/* Cut off after the header, and a list that would have something fetched. */
+GST_START_TEST (test_start_image_is_cut_off_or_a_list)
+{
+  static const guint8 png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0,
+      0, 0, 13, 'I', 'H', 'D', 'R', 0, 0, 0, 16, 0, 0, 0, 16, 8, 2, 0, 0, 0};
+  static const gchar list[] = "#EXTM3U\n#EXT-X-TARGETDURATION:5\n"
+                              "#EXTINF:5,\nhttp://127.0.0.1:9/a.ts\n";
+
+  expect_image_refused (png, sizeof png, "no picture");
+  expect_image_refused (list, strlen (list), "no PNG, JPEG or WebP");
+}
+GST_END_TEST
+
 GST_START_TEST (test_peer_refuses_size)
 {
   Fixture f;
@@ -223,6 +264,55 @@ GST_START_TEST (test_a_pad_that_has_enough_leaves_the_other_alone)
 }
 GST_END_TEST
 
+/* Nobody is left who takes anything: generation ends, too. */
+GST_START_TEST (test_enough_on_the_only_pad_ends_generation)
+{
+  GstElement *src = source_new ("segments", 0, NULL);
+  GstBus *bus = gst_bus_new ();
+  GstHarness *h;
+
+  gst_element_set_bus (src, bus);
+  h = gst_harness_new_with_element (src, NULL, "video");
+  gst_pad_add_probe (h->sinkpad, GST_PAD_PROBE_TYPE_BUFFER, return_flow,
+      GINT_TO_POINTER (GST_FLOW_EOS), NULL);
+  gst_harness_play (h);
+  gst_message_unref (
+      wait_message (bus, GST_DREAMVERSE_MESSAGE_STREAM_COMPLETE));
+  gst_element_set_state (src, GST_STATE_NULL);
+  gst_harness_teardown (h);
+  gst_element_set_bus (src, NULL);
+  gst_object_unref (bus);
+  gst_object_unref (src);
+}
+GST_END_TEST
+
+GST_START_TEST (test_peer_refuses_rate)
+{
+  Fixture f;
+
+  fixture_init (&f, source_new ("segments", 1, NULL));
+  gst_harness_set_sink_caps_str (f.audio, "audio/x-raw, rate=44100");
+  fixture_play (&f);
+  expect_error (f.bus, GST_CORE_ERROR, GST_CORE_ERROR_NEGOTIATION, "44100");
+  fixture_clear (&f);
+}
+GST_END_TEST
+
+GST_START_TEST (test_audio_overlap_below_overlap)
+{
+  expect_refused (source_new ("audio-overlap-frames", OVERLAP - 1, NULL),
+      GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_INIT, "audio overlap of 8 frames");
+}
+GST_END_TEST
+
+GST_START_TEST (test_frame_rate_of_a_slide_show)
+{
+  expect_refused (source_new ("framerate", 1, 1000, "frames-per-segment", 2,
+                      "overlap-frames", 1, NULL),
+      GST_LIBRARY_ERROR, GST_LIBRARY_ERROR_FAILED, "frame rate 1/1000");
+}
+GST_END_TEST
+
 static Suite *
 dreamversesrc_errors_suite (void)
 {
@@ -237,10 +327,16 @@ dreamversesrc_errors_suite (void)
   tcase_add_test (tc, test_queue_too_small_says_how_much);
   tcase_add_test (tc, test_start_image_missing);
   tcase_add_test (tc, test_start_image_is_no_picture);
+  tcase_add_test (tc, test_start_image_is_a_bomb);
+  tcase_add_test (tc, test_start_image_is_cut_off_or_a_list);
   tcase_add_test (tc, test_peer_refuses_size);
   tcase_add_test (tc, test_peer_chooses_size);
   tcase_add_test (tc, test_peer_refuses_later);
   tcase_add_test (tc, test_same_caps_survive_a_reconfigure);
+  tcase_add_test (tc, test_peer_refuses_rate);
+  tcase_add_test (tc, test_audio_overlap_below_overlap);
+  tcase_add_test (tc, test_frame_rate_of_a_slide_show);
+  tcase_add_test (tc, test_enough_on_the_only_pad_ends_generation);
   tcase_add_test (tc, test_no_pad_linked);
   tcase_add_test (tc, test_a_failing_pad_ends_the_other);
   tcase_add_test (tc, test_a_pad_that_has_enough_leaves_the_other_alone);

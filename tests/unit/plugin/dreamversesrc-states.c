@@ -4,6 +4,7 @@
  * pacing by the clock.
  */
 #include <gst/check/gsttestclock.h>
+#include <gst/video/video.h>
 
 #include "dreamversesrc-common.h"
 
@@ -81,6 +82,8 @@ slow_prompt (GstElement *src, guint epoch, guint segment, gpointer data)
 {
   GMutex *held = data;
 
+  gst_element_post_message (src, gst_message_new_element (GST_OBJECT (src),
+                                     gst_structure_new_empty ("asked")));
   g_mutex_lock (held);
   g_mutex_unlock (held);
   return NULL;
@@ -120,6 +123,44 @@ GST_START_TEST (test_a_thread_that_hangs_is_left_behind)
 }
 GST_END_TEST
 
+/* Nor does it take what belongs to the next run. */
+GST_START_TEST (test_a_thread_left_behind_takes_no_prompt)
+{
+  GMutex held;
+  Fixture f;
+  GstStructure *stats;
+  gint64 deadline = g_get_monotonic_time () + 10 * G_USEC_PER_SEC;
+  gboolean taken = FALSE;
+  guint prompts, refs;
+  GstMessage *message;
+
+  g_mutex_init (&held);
+  g_mutex_lock (&held);
+  fixture_init (&f, source_new ("segments", 1, NULL));
+  refs = G_OBJECT (f.src)->ref_count;
+  g_signal_connect (f.src, "need-prompt", G_CALLBACK (slow_prompt), &held);
+  fixture_play (&f);
+  gst_message_unref (wait_message (f.bus, "asked"));
+  gst_element_set_state (f.src, GST_STATE_NULL);
+  g_signal_emit_by_name (f.src, "append-prompt", "mine", NULL, &taken);
+  fail_unless (taken);
+  g_mutex_unlock (&held);
+  /* Until the thread, and each message, has let go of the element. */
+  do {
+    fail_if (poll_message (f.bus, GST_DREAMVERSE_MESSAGE_SEGMENT_START));
+    while ((message = gst_bus_pop (f.bus)))
+      gst_message_unref (message);
+    fail_unless (g_get_monotonic_time () < deadline);
+  } while (G_OBJECT (f.src)->ref_count > refs);
+  g_object_get (f.src, "stats", &stats, NULL);
+  fail_unless (gst_structure_get_uint (stats, "queued-prompts", &prompts));
+  fail_unless_equals_int (prompts, 1);
+  gst_structure_free (stats);
+  fixture_clear (&f);
+  g_mutex_clear (&held);
+}
+GST_END_TEST
+
 GST_START_TEST (test_states_come_and_go)
 {
   Fixture f;
@@ -143,57 +184,48 @@ GST_START_TEST (test_states_come_and_go)
 }
 GST_END_TEST
 
-/* Each start of a progress has one end. */
 static void
-note_progress (GHashTable *open, guint *started, GstMessage *message)
+count_progress (guint *count)
 {
-  GstProgressType type;
-  gchar *code;
-
-  gst_message_parse_progress (message, &type, &code, NULL);
-  if (type == GST_PROGRESS_TYPE_START) {
-    (*started)++;
-    fail_unless (g_hash_table_add (open, g_strdup (code)), "%s", code);
-  } else if (type != GST_PROGRESS_TYPE_CONTINUE)
-    fail_unless (g_hash_table_remove (open, code), "%s", code);
-  g_free (code);
-  gst_message_unref (message);
+  (*count)++;
 }
 
-GST_START_TEST (test_progress_is_paired)
+/* Opening the model begins and ends once a run. A step is no progress in this
+ * sense: gst-launch would not play before it ends. */
+GST_START_TEST (test_a_slow_step_holds_up_nobody)
 {
   Fixture f;
   GstMessage *message;
-  GHashTable *open =
-      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  guint started = 0;
+  guint i, starts = 0, ends = 0;
 
   fixture_init (&f, source_new ("pace", 60.0, NULL));
-  fixture_play (&f);
-  gst_message_unref (
-      wait_message (f.bus, GST_DREAMVERSE_MESSAGE_SEGMENT_START));
+  for (i = 0; i < 2; i++) {
+    fixture_play (&f);
+    gst_message_unref (
+        wait_message (f.bus, GST_DREAMVERSE_MESSAGE_SEGMENT_START));
+    gst_element_set_state (f.src, GST_STATE_READY);
+  }
   fixture_clear (&f);
 
   fixture_init (&f, source_new ("segments", 3, NULL));
-  gst_harness_set_drop_buffers (f.video, TRUE);
+  gst_bus_enable_sync_message_emission (f.bus);
+  g_signal_connect_swapped (
+      f.bus, "sync-message::progress", G_CALLBACK (count_progress), &starts);
   gst_harness_set_drop_buffers (f.audio, TRUE);
   fixture_play (&f);
   g_ptr_array_unref (pull_all (f.video));
-  g_object_set (f.src, "pace", 60.0, NULL);
-  gst_element_set_state (f.src, GST_STATE_READY);
-  gst_element_set_state (f.src, GST_STATE_PLAYING);
-  /* Until something of the second run has begun. */
-  while (started < 5) {
-    message = gst_bus_timed_pop_filtered (
-        f.bus, 20 * GST_SECOND, GST_MESSAGE_PROGRESS);
-    fail_unless (message != NULL, "%u", started);
-    note_progress (open, &started, message);
+  while ((message = gst_bus_pop_filtered (f.bus, GST_MESSAGE_PROGRESS))) {
+    GstProgressType type;
+    gchar *code;
+
+    gst_message_parse_progress (message, &type, &code, NULL);
+    fail_unless_equals_string (code, "open");
+    ends += type == GST_PROGRESS_TYPE_COMPLETE;
+    g_free (code);
+    gst_message_unref (message);
   }
-  gst_element_set_state (f.src, GST_STATE_READY);
-  while ((message = gst_bus_pop_filtered (f.bus, GST_MESSAGE_PROGRESS)))
-    note_progress (open, &started, message);
-  fail_unless_equals_int (g_hash_table_size (open), 0);
-  g_hash_table_unref (open);
+  fail_unless_equals_int (starts, 2); /* a start and an end */
+  fail_unless_equals_int (ends, 1);
   fixture_clear (&f);
 }
 GST_END_TEST
@@ -274,6 +306,36 @@ GST_START_TEST (test_flush_and_go_on)
   }
   fail_unless (segments >= 1);
   g_ptr_array_unref (pulled);
+  fixture_clear (&f);
+}
+GST_END_TEST
+
+/* After the end a flush is followed by the end again; a stop without a start
+ * is refused and holds up nobody. */
+GST_START_TEST (test_the_end_survives_a_flush)
+{
+  Fixture f;
+  GstEvent *event;
+
+  fixture_init (&f, source_new ("segments", 1, NULL));
+  gst_harness_set_drop_buffers (f.audio, TRUE);
+  fixture_play (&f);
+  fail_if (gst_element_send_event (f.src, gst_event_new_flush_stop (TRUE)));
+  g_ptr_array_unref (pull_all (f.video));
+  while ((event = gst_harness_try_pull_event (f.video)))
+    gst_event_unref (event);
+  fail_unless (gst_element_send_event (f.src, gst_event_new_flush_start ()));
+  fail_unless (gst_element_send_event (f.src, gst_event_new_flush_stop (TRUE)));
+  for (;;) {
+    GstEventType type;
+
+    event = gst_harness_pull_event (f.video);
+    fail_unless (event != NULL, "no end after the flush");
+    type = GST_EVENT_TYPE (event);
+    gst_event_unref (event);
+    if (type == GST_EVENT_EOS)
+      break;
+  }
   fixture_clear (&f);
 }
 GST_END_TEST
@@ -368,6 +430,151 @@ GST_START_TEST (test_max_lead_holds_back)
 }
 GST_END_TEST
 
+/* Pulls frames up to the one before @end, while the clock stands. */
+static void
+pull_frames (Fixture *f, guint *frame, guint end)
+{
+  for (; *frame < end; (*frame)++) {
+    GstBuffer *buffer = gst_harness_pull (f->video);
+
+    fail_unless (buffer != NULL);
+    fail_unless_equals_uint64 (GST_BUFFER_OFFSET (buffer), *frame);
+    gst_buffer_unref (buffer);
+  }
+}
+
+/* Running time begins anew with the frame that comes next: what is announced
+ * after the flush is in the new one. */
+GST_START_TEST (test_a_flush_that_resets_time_moves_what_was_announced)
+{
+  Fixture f;
+  GstTestClock *clock = GST_TEST_CLOCK (gst_test_clock_new ());
+  GstSegment segment;
+  GstClockTime announced = GST_CLOCK_TIME_NONE, key = GST_CLOCK_TIME_NONE;
+  GstEvent *event;
+  guint frame = 0;
+
+  fixture_init (&f, source_new ("max-lead", GST_SECOND / 2, NULL));
+  gst_harness_set_drop_buffers (f.audio, TRUE);
+  gst_element_set_clock (f.src, GST_CLOCK (clock));
+  gst_element_set_base_time (f.src, 0);
+  fixture_play (&f);
+  gst_message_unref (
+      wait_message (f.bus, GST_DREAMVERSE_MESSAGE_STEP_COMPLETE));
+  pull_frames (&f, &frame, 13);
+  gst_test_clock_wait_for_multiple_pending_ids (clock, 2, NULL);
+  while ((event = gst_harness_try_pull_event (f.video)))
+    gst_event_unref (event);
+  gst_element_send_event (f.src, gst_event_new_flush_start ());
+  gst_element_send_event (f.src, gst_event_new_flush_stop (TRUE));
+  frame++; /* the one that waited */
+  pull_frames (&f, &frame, FRAMES + 1);
+  while ((event = gst_harness_try_pull_event (f.video))) {
+    GstDreamverseSegment names;
+
+    if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT)
+      gst_event_copy_segment (event, &segment);
+    else if (gst_event_has_name (event, GST_DREAMVERSE_EVENT_SEGMENT)) {
+      gst_dreamverse_parse_segment (gst_event_get_structure (event), &names);
+      if (names.index == 2)
+        announced = names.start;
+    } else if (gst_video_event_is_force_key_unit (event) &&
+               !GST_CLOCK_TIME_IS_VALID (key))
+      gst_video_event_parse_downstream_force_key_unit (
+          event, NULL, NULL, &key, NULL, NULL);
+    gst_event_unref (event);
+  }
+  fail_unless (segment.start > 0);
+  fail_unless_equals_uint64 (
+      announced, gst_segment_to_running_time (&segment, GST_FORMAT_TIME,
+                     gst_util_uint64_scale (FRAMES, GST_SECOND, 24)));
+  fail_unless_equals_uint64 (key, announced);
+  fixture_clear (&f);
+  gst_object_unref (clock);
+}
+GST_END_TEST
+
+static gchar *
+pause_at_second (GstElement *src, guint epoch, guint segment, gpointer data)
+{
+  static gboolean paused;
+
+  if (segment == 2 && !paused) {
+    paused = TRUE;
+    g_signal_emit_by_name (src, "pause");
+  }
+  return NULL;
+}
+
+/* A long pause is not followed by as much media at once: the lead counts from
+ * where the stream stood. */
+GST_START_TEST (test_a_pause_is_not_caught_up)
+{
+  Fixture f;
+  GstTestClock *clock = GST_TEST_CLOCK (gst_test_clock_new ());
+  guint frame = 0;
+
+  fixture_init (&f, source_new ("max-lead", GST_SECOND, "segments", 20, NULL));
+  gst_harness_set_drop_buffers (f.audio, TRUE);
+  gst_element_set_clock (f.src, GST_CLOCK (clock));
+  gst_element_set_base_time (f.src, 0);
+  g_signal_connect (f.src, "need-prompt", G_CALLBACK (pause_at_second), NULL);
+  fixture_play (&f);
+  pull_frames (&f, &frame, FRAMES);
+  gst_message_unref (wait_message (f.bus, GST_DREAMVERSE_MESSAGE_PAUSED));
+  fail_if (gst_bus_timed_pop_filtered (
+      f.bus, 200 * GST_MSECOND, GST_MESSAGE_ELEMENT));
+  gst_test_clock_set_time (clock, 100 * GST_SECOND);
+  g_signal_emit_by_name (f.src, "resume");
+  /* Segment 2 is due at once; frames up to a second after its first follow,
+   * and then both pads wait for a clock that stands. */
+  pull_frames (&f, &frame, FRAMES + 25);
+  gst_test_clock_wait_for_multiple_pending_ids (clock, 2, NULL);
+  fail_if (gst_harness_try_pull (f.video));
+  fixture_clear (&f);
+  gst_object_unref (clock);
+}
+GST_END_TEST
+
+GST_START_TEST (test_a_lead_of_centuries)
+{
+  Fixture f;
+  GPtrArray *video;
+
+  fixture_init (&f, source_new ("segments", 2, "max-lead",
+                        G_GUINT64_CONSTANT (10000000000000000000), NULL));
+  gst_harness_set_drop_buffers (f.audio, TRUE);
+  fixture_play (&f);
+  video = pull_all (f.video);
+  fail_unless_equals_int (video->len, 2 * FRAMES - OVERLAP);
+  g_ptr_array_unref (video);
+  fixture_clear (&f);
+}
+GST_END_TEST
+
+/* The latency of a live source grows with a pace, and everybody is told. */
+GST_START_TEST (test_a_live_source_tells_its_new_latency)
+{
+  GstElement *src = source_new ("is-live", TRUE, "segments", 1, NULL);
+  GstQuery *query = gst_query_new_latency ();
+  GstMessage *message;
+  GstClockTime min;
+  Fixture f;
+
+  fixture_init (&f, src);
+  gst_element_set_state (src, GST_STATE_PAUSED);
+  g_object_set (src, "pace", 0.01, NULL);
+  message = gst_bus_timed_pop_filtered (f.bus, 0, GST_MESSAGE_LATENCY);
+  fail_unless (message != NULL);
+  gst_message_unref (message);
+  fail_unless (gst_pad_peer_query (f.video->sinkpad, query));
+  gst_query_parse_latency (query, NULL, &min, NULL);
+  fail_unless_equals_uint64 (min, FRAMES * GST_SECOND / 24);
+  gst_query_unref (query);
+  fixture_clear (&f);
+}
+GST_END_TEST
+
 static Suite *
 dreamversesrc_states_suite (void)
 {
@@ -377,14 +584,20 @@ dreamversesrc_states_suite (void)
   suite_add_tcase (s, tc);
   tcase_add_test (tc, test_stops_within_100_ms_at_random_moments);
   tcase_add_test (tc, test_a_thread_that_hangs_is_left_behind);
+  tcase_add_test (tc, test_a_thread_left_behind_takes_no_prompt);
   tcase_add_test (tc, test_states_come_and_go);
-  tcase_add_test (tc, test_progress_is_paired);
+  tcase_add_test (tc, test_a_slow_step_holds_up_nobody);
   tcase_add_test (tc, test_eos_event_ends_both_pads_together);
   tcase_add_test (tc, test_eos_event_ends_a_slow_step_and_a_paused_source);
   tcase_add_test (tc, test_flush_and_go_on);
+  tcase_add_test (tc, test_the_end_survives_a_flush);
+  tcase_add_test (tc, test_a_flush_that_resets_time_moves_what_was_announced);
   tcase_add_test (tc, test_no_seeks);
   tcase_add_test (tc, test_live_has_no_preroll_and_latency);
+  tcase_add_test (tc, test_a_live_source_tells_its_new_latency);
   tcase_add_test (tc, test_max_lead_holds_back);
+  tcase_add_test (tc, test_a_lead_of_centuries);
+  tcase_add_test (tc, test_a_pause_is_not_caught_up);
   return s;
 }
 
