@@ -18,7 +18,9 @@ SourceBuffer.prototype.appendBuffer = function () {
 port = free_port()
 
 with Viewer(960, 700) as view:
-    with Stream(port=port, video='identity error-after=150') as stream:
+    # Nothing comes in the first seven seconds: the page is there to see it.
+    with Stream(port=port, source='pace=8',
+                video='identity error-after=60') as stream:
         view.open(stream.url)
         view.wait('return !document.getElementById("alert").hidden', 30,
                   'the error to be shown')
