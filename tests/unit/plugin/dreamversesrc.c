@@ -392,7 +392,6 @@ check_peer_pool (guint most, gboolean used)
   Fixture f;
   guint i;
 
-  gst_object_ref_sink (pool);
   g_object_set_data (G_OBJECT (pool), "most", GUINT_TO_POINTER (most));
   fixture_init (&f, source_new ("segments", 3, NULL));
   gst_pad_add_probe (f.video->sinkpad, GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM,
