@@ -105,7 +105,8 @@ GST_START_TEST (test_a_thread_that_hangs_is_left_behind)
   g_signal_connect (src, "need-prompt", G_CALLBACK (slow_prompt), &held);
   gst_element_set_state (src, GST_STATE_PLAYING);
   g_usleep (20000);
-  fail_unless (time_stop (src, GST_STATE_NULL) < 2 * STOP_LIMIT);
+  /* It hangs for good: any bound tells. */
+  fail_unless (time_stop (src, GST_STATE_NULL) < 10 * STOP_LIMIT);
   /* It can be started again meanwhile. */
   gst_element_set_state (src, GST_STATE_PAUSED);
   gst_element_set_state (src, GST_STATE_NULL);
