@@ -28,7 +28,10 @@ async def many_short_segments():
         f"segments={SEGMENTS} max-lead=MAX"
     )
     started = time.monotonic()
-    async with Run(pipeline(width=128, height=128, source=source)) as run:
+    # Small, so that the ring is full, and its size steady, early on.
+    sink = "soft-limit-bytes=500000 hard-limit-bytes=1000000"
+    line = pipeline(width=128, height=128, source=source, sink=sink)
+    async with Run(line) as run:
         viewer = await run.viewer()
         run.do("go")
         samples = []
