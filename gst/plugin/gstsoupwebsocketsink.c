@@ -198,14 +198,14 @@ install_properties (GObjectClass *class)
           1, G_MAXUINT64, DEFAULT_HARD_BYTES, READY));
   g_object_class_install_property (class, PROP_SOFT_LIMIT_TIME,
       g_param_spec_uint64 ("soft-limit-time", "Soft limit in time",
-          "A viewer that is further behind, in nanoseconds, is brought "
-          "forward.",
+          "A viewer that is further behind what it would play by now, in "
+          "nanoseconds, is brought forward.",
           1, G_MAXUINT64, DEFAULT_SOFT_TIME, READY));
   g_object_class_install_property (class, PROP_HARD_LIMIT_TIME,
       g_param_spec_uint64 ("hard-limit-time", "Hard limit in time",
           "Most that is kept of the stream, in nanoseconds of media; a viewer "
           "that is further behind, or takes longer for one message, is "
-          "dropped.",
+          "dropped. More than the stream runs ahead of the clock.",
           1, G_MAXUINT64, DEFAULT_HARD_TIME, READY));
   g_object_class_install_property (class, PROP_RECOVER_POLICY,
       g_param_spec_enum ("recover-policy", "Recover policy",
@@ -573,8 +573,13 @@ clash:
   ws_hub_leave (hub);
   gst_soup_websocket_sink_stop_notifier (self);
 failed:
-  GST_ELEMENT_ERROR (
-      self, RESOURCE, OPEN_READ_WRITE, ("%s", error->message), (NULL));
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_EXISTS) ||
+      g_error_matches (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT))
+    GST_ELEMENT_ERROR (
+        self, RESOURCE, SETTINGS, ("%s", error->message), (NULL));
+  else
+    GST_ELEMENT_ERROR (
+        self, RESOURCE, OPEN_READ_WRITE, ("%s", error->message), (NULL));
   g_clear_error (&error);
   return FALSE;
 }

@@ -40,7 +40,10 @@ struct WsClient {
   gsize front_bytes;
   guint64 seq; /* of the next item of the ring */
   gboolean awaiting_key;
-  WsItem *init; /* the latest init segment it was sent */
+  guint64 lead;       /* ns of media that it does not need yet to play on */
+  guint64 lead_clock; /* the ring's when that was reckoned, */
+  gint64 lead_at;     /* and the time */
+  WsItem *init;       /* the latest init segment it was sent */
   gboolean skipping;
   guint64 skip_from, skip_bytes, skip_fragments;
 

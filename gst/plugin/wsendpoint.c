@@ -117,6 +117,47 @@ ws_endpoint_close (WsEndpoint *endpoint, guint16 code, const gchar *reason,
         text, FALSE, patience);
 }
 
+/* ---- how late a viewer is ---- */
+
+/* Nanoseconds from @since to @now; none if @now was read before @since. */
+static guint64
+elapsed_ns (gint64 now, gint64 since)
+{
+  return now > since ? (guint64)(now - since) * 1000 : 0;
+}
+
+/* Nanoseconds of media that the viewer has yet to take. */
+static guint64
+client_behind (const WsEndpoint *endpoint, const WsClient *client)
+{
+  const WsItem *next = ws_ring_get (&endpoint->ring, client->seq);
+
+  return next ? endpoint->ring.clock - (next->clock - next->duration) : 0;
+}
+
+/* The viewer plays from its new place on. */
+static void
+client_begin_lead (const WsEndpoint *endpoint, WsClient *client)
+{
+  client->lead = client_behind (endpoint, client);
+  client->lead_clock = endpoint->ring.clock;
+  client->lead_at = g_get_monotonic_time ();
+}
+
+/* A stream may run ahead of the clock, so who is behind is not late as long as
+ * it gets in time what it plays: that much media came, and this time passed. */
+static guint64
+client_late (const WsEndpoint *endpoint, WsClient *client, gint64 now)
+{
+  guint64 behind = client_behind (endpoint, client);
+
+  client->lead -= MIN (client->lead, elapsed_ns (now, client->lead_at));
+  client->lead += endpoint->ring.clock - client->lead_clock;
+  client->lead_clock = endpoint->ring.clock;
+  client->lead_at = MAX (client->lead_at, now);
+  return behind - MIN (behind, client->lead);
+}
+
 /* ---- coming and going ---- */
 
 guint
@@ -205,6 +246,7 @@ ws_endpoint_add (WsEndpoint *endpoint, GIOStream *stream, const gchar *remote,
     push_if (client, endpoint->error);
   else
     endpoint_place (endpoint, client);
+  client_begin_lead (endpoint, client);
   if (endpoint->owner)
     endpoint->events->client_added (
         endpoint->owner, client->id, client->remote);
@@ -379,6 +421,7 @@ client_recover (WsEndpoint *endpoint, WsClient *client)
         return FALSE;
       client_skip_to (endpoint, client, ring->next);
       client->awaiting_key = TRUE;
+      client_begin_lead (endpoint, client);
       return TRUE;
     case WS_RECOVER_SOFT_LIMIT:
       for (seq = ring->first; seq < ring->next; seq++) {
@@ -402,6 +445,7 @@ client_recover (WsEndpoint *endpoint, WsClient *client)
   client_skip_to (endpoint, client, to);
   if (!client->dead)
     client_land (client, ws_ring_get (ring, key));
+  client_begin_lead (endpoint, client);
   return TRUE;
 }
 
@@ -415,13 +459,6 @@ client_drop (WsEndpoint *endpoint, WsClient *client, const gchar *reason)
       "this viewer reads too slowly for the stream", TRUE, DROP_PATIENCE);
 }
 
-/* Nanoseconds from @since to @now; none if @now was read before @since. */
-static guint64
-elapsed_ns (gint64 now, gint64 since)
-{
-  return now > since ? (guint64)(now - since) * 1000 : 0;
-}
-
 /* What becomes of a viewer that does not keep up. */
 static void
 client_enforce (WsEndpoint *endpoint, WsClient *client, gint64 now)
@@ -430,9 +467,12 @@ client_enforce (WsEndpoint *endpoint, WsClient *client, gint64 now)
   WsRing *ring = &endpoint->ring;
   WsItem *next = ws_ring_get (ring, client->seq);
   const WsItem *first = client->n_flight ? client->flight[0] : next;
-  guint64 waited, behind, bytes;
+  guint64 late, bytes;
 
-  if (client->dead || client->close_now || !first)
+  if (client->dead || client->close_now)
+    return;
+  late = client_late (endpoint, client, now);
+  if (!first)
     return;
   if (client->n_flight &&
       elapsed_ns (now, client->flight_since) > limits->hard_time) {
@@ -443,10 +483,8 @@ client_enforce (WsEndpoint *endpoint, WsClient *client, gint64 now)
   }
   if (!next)
     return;
-  waited = elapsed_ns (now, MAX (next->arrival, client->joined));
-  behind = MIN (waited, ring->clock - next->clock);
   bytes = ring->pushed - next->offset;
-  if (behind <= limits->soft_time && bytes <= limits->soft_bytes)
+  if (late <= limits->soft_time && bytes <= limits->soft_bytes)
     return;
   if (client_recover (endpoint, client)) {
     ws_client_pump (client);

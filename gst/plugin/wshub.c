@@ -231,7 +231,7 @@ ws_hub_join (const gchar *address, guint port, const gchar *certificate,
       registry = g_list_prepend (registry, hub);
   } else if (g_strcmp0 (hub->certificate, certificate) != 0 ||
              g_strcmp0 (hub->key, key) != 0) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE,
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS,
         "Another sink of this process serves %s port %u with other TLS "
         "settings. Give both the same, or use another port.",
         address, port);

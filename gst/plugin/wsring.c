@@ -17,7 +17,6 @@ ws_item_new (WsItemKind kind, GBytes *payload)
   item->kind = kind;
   item->payload = g_bytes_ref (payload);
   item->data = g_bytes_get_data (payload, &item->size);
-  item->arrival = g_get_monotonic_time ();
   item->header_size = (guint8)ws_frame_header (item->header,
       kind == WS_ITEM_TEXT ? WS_OP_TEXT : WS_OP_BINARY, item->size);
   return item;

@@ -40,7 +40,6 @@ struct WsItem {
   guint64 duration;   /* ns that it moves the stream on */
   guint64 clock;      /* ns of media pushed before and with it: the ring's */
   guint64 offset;     /* bytes pushed before it: the ring's */
-  gint64 arrival;     /* monotonic us */
   WsMedia *media;     /* of fragments */
   guint8 header[WS_HEADER_MAX];
   guint8 header_size;

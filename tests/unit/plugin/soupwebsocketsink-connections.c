@@ -17,7 +17,7 @@
 
 /* Sets one up; the message of the error it posts, NULL if it came up. */
 static gchar *
-fails_with (const gchar *launch)
+fails_with (const gchar *launch, gint code)
 {
   GstElement *pipeline = gst_parse_launch (launch, NULL);
   GstBus *bus = gst_element_get_bus (pipeline);
@@ -31,6 +31,7 @@ fails_with (const gchar *launch)
 
     fail_unless (message != NULL);
     gst_message_parse_error (message, &error, NULL);
+    fail_unless (g_error_matches (error, GST_RESOURCE_ERROR, code));
     text = g_strdup (error->message);
     g_error_free (error);
     gst_message_unref (message);
@@ -44,7 +45,7 @@ fails_with (const gchar *launch)
 }
 
 static void
-expect_failure (const gchar *part, const gchar *format, ...)
+expect_failure (gint code, const gchar *part, const gchar *format, ...)
 {
   va_list arguments;
   gchar *launch, *text;
@@ -52,13 +53,15 @@ expect_failure (const gchar *part, const gchar *format, ...)
   va_start (arguments, format);
   launch = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  text = fails_with (launch);
+  text = fails_with (launch, code);
   fail_unless (text != NULL, "%s came up", launch);
   fail_unless (strstr (text, part) != NULL, "no %s in %s", part, text);
   g_free (text);
   g_free (launch);
 }
 
+#define OPEN GST_RESOURCE_ERROR_OPEN_READ_WRITE
+#define SETTINGS GST_RESOURCE_ERROR_SETTINGS
 #define SINK "fakesrc num-buffers=0 ! soupwebsocketsink "
 
 GST_START_TEST (port_in_use)
@@ -73,7 +76,7 @@ GST_START_TEST (port_in_use)
   g_socket_listen (socket, NULL);
   address = g_socket_get_local_address (socket, NULL);
   port = g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (address));
-  expect_failure ("Use another port", SINK "port=%u", port);
+  expect_failure (OPEN, "Use another port", SINK "port=%u", port);
   g_object_unref (any);
   g_object_unref (address);
   g_object_unref (socket);
@@ -87,8 +90,9 @@ GST_START_TEST (two_sinks_on_one_port)
   TestWs *one, *two;
   gchar *text;
 
-  expect_failure ("path", SINK "port=%u", rig->port);
-  expect_failure ("TLS", SINK "port=%u path=/b tls-certificate=/x", rig->port);
+  expect_failure (SETTINGS, "path", SINK "port=%u", rig->port);
+  expect_failure (
+      SETTINGS, "TLS", SINK "port=%u path=/b tls-certificate=/x", rig->port);
   other = sink_rig_new ("port", port, "path", "/second", NULL);
   fail_unless_equals_int (other->port, rig->port);
   one = test_ws_connect (rig->port, "/ws", NULL, 0);
@@ -116,9 +120,11 @@ GST_START_TEST (bad_certificates)
 
   fail_unless (write (fd, "no certificate", 14) == 14);
   close (fd);
-  expect_failure (name, SINK "port=0 tls-certificate=%s", name);
-  expect_failure ("/nowhere.pem", SINK "port=0 tls-certificate=/nowhere.pem");
-  expect_failure ("tls-certificate", SINK "port=0 tls-key=/nowhere.pem");
+  expect_failure (OPEN, name, SINK "port=0 tls-certificate=%s", name);
+  expect_failure (
+      OPEN, "/nowhere.pem", SINK "port=0 tls-certificate=/nowhere.pem");
+  expect_failure (
+      SETTINGS, "tls-certificate", SINK "port=0 tls-key=/nowhere.pem");
   g_unlink (name);
   g_free (name);
 }
