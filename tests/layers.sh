@@ -158,6 +158,7 @@ plant ()
   rm -rf "${copy:?}"/*
   mkdir -p "$copy/gst" "$copy/$(dirname "$1")"
   cp -r "$root/gst/generator" "$root/gst/plugin" "$copy/gst/"
+  cp -r "$root/kernels" "$copy/"
   [ ! -d "$root/gst/viewer" ] || cp -r "$root/gst/viewer" "$copy/gst/"
   if ! said=$("$self" "$copy"); then
     echo "the clean copy is not clean: $said"
@@ -181,7 +182,7 @@ plant ()
 plant gst/generator/segment.c '#include <glib.h>'
 plant gst/generator/segment.c '#include <gst/gst.h>'
 plant gst/generator/procedural/scene.h '# include "../../plugin/wire.h"'
-plant gst/generator/error.c '#include "gstdreamverse.h"'
+plant gst/generator/generator.c '#include "gstdreamverse.h"'
 plant gst/plugin/fmp4.h '#include <gst/gst.h>'
 plant gst/plugin/fmp4.h '#include <glib.h>'
 plant gst/plugin/wire.h '#include "gstdreamverse.h"'

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * How the generator and the kernels say what went wrong: a status is returned
+ * How the kernels and the generator say what went wrong: a status is returned
  * and, where the caller passed one, an error is filled.  Nothing here prints
  * or exits.
  */

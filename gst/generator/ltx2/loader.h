@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Loading one part's weights: finds, checks the shape, looks for NaN and
+ * infinity, merges LoRAs, converts or packs for the device, counts progress.
+ *
+ * Sticky like a stream: after the first failure every call gives an empty
+ * weight, and dv_loader_finish() says what failed, with the tensor's name.  A
+ * *counting* loader reads nothing and adds up the bytes that loading would
+ * take: the same module code is its memory plan.
+ */
+#ifndef DV_LTX2_LOADER_H
+#define DV_LTX2_LOADER_H
+
+#include "checkpoint.h"
+#include "ops.h"
+
+typedef struct DvLoras DvLoras; /* lora.h */
+
+typedef struct {
+  DvDevice *device;
+  const DvCheckpoint *checkpoint;
+  DvPart part;
+  DvDtype compute;      /* of matmul and convolution weights: F32 or BF16 */
+  const DvLoras *loras; /* NULL: none */
+  /* Weights' bytes on disk so far; may be NULL. */
+  void (*progress) (void *user, uint64_t done);
+  void *user;
+  bool counting;
+
+  /* The loader's own. */
+  uint64_t bytes_read;     /* of the mapped weights */
+  uint64_t bytes_resident; /* made beside the mapping */
+  DvStatus status;
+  DvError error;
+  bool *used; /* [tensors of the part] */
+} DvLoader;
+
+/* Zero @loader, fill the first block of fields, then: */
+DvStatus dv_loader_begin (DvLoader *loader, DvError *error);
+/* Says how it went, and names a tensor of the part that nothing asked for
+ * unless it is one of those to be ignored (section 2.4). */
+DvStatus dv_loader_finish (DvLoader *loader, DvError *error);
+
+/* A weight of exactly this shape. The name is printf-like. */
+DvWeight dv_load (DvLoader *loader, DvUse use, int n_dims, const int64_t *shape,
+    const char *format, ...) __attribute__ ((format (printf, 5, 6)));
+#define DV_SHAPE(...)                                                          \
+  (int)(sizeof ((int64_t[]){__VA_ARGS__}) / sizeof (int64_t)), (int64_t[])     \
+  {                                                                            \
+    __VA_ARGS__                                                                \
+  }
+/* dv_load (loader, DV_USE_MATMUL, DV_SHAPE (n, k), "%s.weight", prefix) */
+
+/* A vector or table as F32 on the device (DV_OWNED by the caller, freed with
+ * dv_plain_clear()). */
+DvTensor dv_load_plain (DvLoader *loader, int n_dims, const int64_t *shape,
+    const char *format, ...) __attribute__ ((format (printf, 4, 5)));
+void dv_plain_clear (DvDevice *device, DvTensor *t);
+/* Whether the part has such a tensor. */
+bool dv_loader_has (const DvLoader *loader, const char *format, ...)
+    __attribute__ ((format (printf, 2, 3)));
+/* Marks a tensor as one that is knowingly not used. */
+void dv_loader_ignore (DvLoader *loader, const char *format, ...)
+    __attribute__ ((format (printf, 2, 3)));
+
+/* A linear layer, which is what most of a model is. */
+typedef struct {
+  DvWeight w;    /* [out, in] */
+  DvTensor bias; /* [out] F32; data NULL: none */
+} DvLinear;
+
+/* Loads PREFIX.weight and, if @bias, PREFIX.bias. */
+DvLinear dv_load_linear (DvLoader *loader, int64_t out, int64_t in, bool bias,
+    const char *format, ...) __attribute__ ((format (printf, 5, 6)));
+void dv_linear_clear (DvDevice *device, DvLinear *linear);
+
+#endif

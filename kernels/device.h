@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Devices and streams: where ops run, and in what order.
+ *
+ * A *device* is one backend opened on one piece of hardware: its table of ops,
+ * its threads or queues, its memory.  It is shared by reference count.  A
+ * *stream* is an ordered sequence of ops on a device, with an arena for their
+ * activations.
+ *
+ * A stream is sticky: the first op that fails, an allocation that does not
+ * fit, or a caller who cancels leave a status in it, after which every op on
+ * it does nothing.  So model code reads as its formulas do, and asks
+ * dv_stream_status() where it must know.
+ *
+ * A stream may be *dry*: ops check their arguments and count their workspace,
+ * but touch no memory.  A dry run of a model's own code is its memory plan.
+ *
+ * Threads: a device may be used from any thread; a stream belongs to one
+ * thread at a time.
+ */
+#ifndef DV_DEVICE_H
+#define DV_DEVICE_H
+
+#include "arena.h"
+#include "pool.h"
+#include "tensor.h"
+
+typedef struct DvOps DvOps;
+
+typedef struct {
+  const char *backend; /* "ref", "cpu", "cuda"; NULL: the best there is */
+  int index;           /* of the GPU */
+  int threads;         /* CPU backends; 0: all this process may run on */
+  /* One sentence a time: an op that falls back to "ref", a module that could
+   * not be opened, the instructions in use. May be NULL. Called from the
+   * thread that opens, or that first meets the op. */
+  void (*say) (void *user, const char *sentence);
+  void *user;
+} DvDeviceSpec;
+
+struct DvDevice {
+  /* The table in use; entries that the backend lacks are ref's. */
+  const DvOps *ops;
+  const char *name; /* "ref", "cpu", "cuda:0" */
+  bool has_bf16;    /* bf16 matmul and convolution pay here */
+  char about[160];  /* the processor or GPU and what is used of it */
+  DvPool *pool;     /* CPU backends */
+  void *priv;       /* the backend's own */
+};
+
+DvDevice *dv_device_open (const DvDeviceSpec *spec, DvError *error);
+DvDevice *dv_device_ref (DvDevice *device);
+void dv_device_unref (DvDevice *device);
+
+/* Device memory, DV_ARENA_ALIGN aligned, or NULL. */
+void *dv_device_alloc (DvDevice *device, size_t bytes);
+void dv_device_free (DvDevice *device, void *memory);
+/* Host memory that the device copies to fast (pinned with CUDA), or NULL. */
+void *dv_device_host_alloc (DvDevice *device, size_t bytes);
+void dv_device_host_free (DvDevice *device, void *memory);
+
+/* ---- streams ---- */
+
+typedef struct DvStream DvStream;
+
+struct DvStream {
+  DvDevice *device;
+  DvArena arena;
+  bool dry;
+  DvStatus status; /* sticky */
+  DvError error;
+  /* Asked before every op; NULL: never. True leaves DV_CANCELLED. */
+  bool (*cancelled) (void *user);
+  void *user;
+  void *memory; /* the arena's, owned */
+  void *priv;   /* the backend's own */
+};
+
+/* A stream with an arena of @arena_bytes. */
+DvStream *dv_stream_new (DvDevice *device, size_t arena_bytes, DvError *error);
+/* A dry one: its arena measures. */
+DvStream *dv_stream_new_dry (DvDevice *device, DvError *error);
+void dv_stream_free (DvStream *stream);
+
+/* Waits for what was queued, and says how it went. The status stays. */
+DvStatus dv_stream_status (DvStream *stream, DvError *error);
+/* Forgets a failure; the arena is empty again. */
+void dv_stream_reset (DvStream *stream);
+/* Leaves a failure in the stream, if there is none yet. */
+void dv_stream_fail (DvStream *stream, DvStatus code, const char *stage,
+    const char *format, ...) __attribute__ ((format (printf, 4, 5)));
+/* Nothing failed or was cancelled, and ops really run. */
+static inline bool
+dv_stream_live (const DvStream *stream)
+{
+  return stream->status == DV_OK && !stream->dry;
+}
+
+/* A dense tensor in the stream's arena; not cleared. data is NULL on a dry or
+ * failed stream. */
+DvTensor dv_new (
+    DvStream *stream, DvDtype dtype, int n_dims, const int64_t *shape);
+#define DV_NEW(stream, dtype, ...)                                             \
+  dv_new (stream, dtype,                                                       \
+      (int)(sizeof ((int64_t[]){__VA_ARGS__}) / sizeof (int64_t)),             \
+      (int64_t[]){__VA_ARGS__})
+/* What is taken from the arena after dv_mark() is given back by
+ * dv_release(). */
+size_t dv_mark (const DvStream *stream);
+void dv_release (DvStream *stream, size_t mark);
+
+#endif
