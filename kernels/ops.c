@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The front of every op: cancelled? failed? dry?  Then the workspace is taken
+ * and the backend's entry called.
+ */
+#include "ops.h"
+
+#include <string.h>
+
+#include "device-private.h"
+
+const char *
+dv_op_name (DvOp op)
+{
+  static const char *const names[DV_N_OPS] = {
+      [DV_OP_MATMUL] = "matmul",
+      [DV_OP_ATTENTION] = "attention",
+      [DV_OP_NORM] = "norm",
+      [DV_OP_QK_NORM] = "qk-norm",
+      [DV_OP_CONV] = "convolution",
+      [DV_OP_CONV_UP1] = "transposed convolution",
+      [DV_OP_SHUFFLE] = "pixel shuffle",
+      [DV_OP_GROUP_NORM] = "group norm",
+      [DV_OP_MAP] = "elementwise",
+      [DV_OP_GATHER] = "gather",
+      [DV_OP_EULER] = "Euler step",
+      [DV_OP_NOISE] = "noise",
+      [DV_OP_SNAKE] = "snake",
+      [DV_OP_FIR_UP] = "resampling",
+      [DV_OP_PIXELS] = "pixels",
+  };
+
+  return names[op];
+}
+
+static void
+run (DvStream *stream, DvOp op, const void *args)
+{
+  const DvOps *ops;
+  size_t bytes, mark = dv_mark (stream);
+  void *workspace = NULL;
+  DvError error = {0};
+  DvStatus status;
+
+  if (stream->status != DV_OK)
+    return;
+  if (stream->cancelled && stream->cancelled (stream->user)) {
+    dv_stream_fail (stream, DV_CANCELLED, dv_op_name (op), "cancelled");
+    return;
+  }
+  ops = dv_device_serves (stream->device, op, args);
+  bytes = ops->workspace ? ops->workspace (stream->device, op, args) : 0;
+  if (bytes > 0 && !dv_arena_take (&stream->arena, bytes, &workspace)) {
+    dv_stream_fail (stream, DV_ERROR_MEMORY, dv_op_name (op),
+        "a workspace of %zu bytes does not fit: %zu of the %zu planned for "
+        "activations are taken",
+        bytes, stream->arena.used, stream->arena.size);
+    return;
+  }
+  if (!stream->dry) {
+    status = ops->op[op](stream, args, workspace, &error);
+    if (status != DV_OK)
+      dv_stream_fail (stream, status, error.stage, "%s", error.detail);
+  }
+  dv_release (stream, mark);
+}
+
+#define FRONT(function, Args, op)                                              \
+  void function (DvStream *stream, const Args *args)                           \
+  {                                                                            \
+    run (stream, op, args);                                                    \
+  }
+
+FRONT (dv_matmul, DvMatmul, DV_OP_MATMUL)
+FRONT (dv_attention, DvAttention, DV_OP_ATTENTION)
+FRONT (dv_norm, DvNorm, DV_OP_NORM)
+FRONT (dv_qk_norm, DvQkNorm, DV_OP_QK_NORM)
+FRONT (dv_conv, DvConv, DV_OP_CONV)
+FRONT (dv_conv_up1, DvConvUp1, DV_OP_CONV_UP1)
+FRONT (dv_shuffle, DvShuffle, DV_OP_SHUFFLE)
+FRONT (dv_group_norm, DvGroupNorm, DV_OP_GROUP_NORM)
+FRONT (dv_map, DvMap, DV_OP_MAP)
+FRONT (dv_gather, DvGather, DV_OP_GATHER)
+FRONT (dv_euler, DvEuler, DV_OP_EULER)
+FRONT (dv_noise, DvNoise, DV_OP_NOISE)
+FRONT (dv_snake, DvSnake, DV_OP_SNAKE)
+FRONT (dv_fir_up, DvFirUp, DV_OP_FIR_UP)
+FRONT (dv_pixels, DvPixels, DV_OP_PIXELS)
+
+void
+dv_copy (DvStream *stream, const DvTensor *out, const DvTensor *in)
+{
+  DvError error = {0};
+  DvStatus status;
+
+  if (stream->status != DV_OK)
+    return;
+  if (out->dtype != in->dtype || !dv_tensor_dense (out) ||
+      !dv_tensor_dense (in) || dv_tensor_count (out) != dv_tensor_count (in)) {
+    char to[96], from[96];
+    dv_stream_fail (stream, DV_ERROR_ARGUMENT, "copy",
+        "%s cannot be copied to %s: both must be dense and alike",
+        dv_tensor_describe (in, from, sizeof from),
+        dv_tensor_describe (out, to, sizeof to));
+    return;
+  }
+  if (stream->dry)
+    return;
+  status = stream->device->ops->copy (
+      stream, out->data, in->data, dv_tensor_bytes (out), &error);
+  if (status != DV_OK)
+    dv_stream_fail (stream, status, error.stage, "%s", error.detail);
+}
