@@ -2,7 +2,7 @@
  *
  * The two-lane queue between the generation thread and the pad tasks.
  *
- * Threads: callers hold the source's lock.
+ * Threads: see the header.
  */
 #include "gstdreamversequeue.h"
 
@@ -26,6 +26,7 @@ gst_dreamverse_queue_init (GstDreamverseQueue *queue)
   }
   queue->ordinal = 0;
   queue->bytes = 0;
+  queue->dropped = NULL;
 }
 
 static void
@@ -34,7 +35,7 @@ drop_lane (GstDreamverseQueue *queue, GstDreamverseLane lane)
   GstMiniObject *object;
 
   while ((object = gst_dreamverse_queue_pop (queue, lane)))
-    gst_mini_object_unref (object);
+    gst_dreamverse_queue_refuse (queue, object);
 }
 
 void
@@ -46,6 +47,8 @@ gst_dreamverse_queue_clear (GstDreamverseQueue *queue)
     drop_lane (queue, i);
     g_clear_pointer (&queue->lane[i], gst_queue_array_free);
   }
+  gst_dreamverse_queue_free_dropped (
+      gst_dreamverse_queue_take_dropped (queue));
 }
 
 void
@@ -61,7 +64,7 @@ gst_dreamverse_queue_push (
   Item item;
 
   if (queue->closed[lane]) {
-    gst_mini_object_unref (object);
+    gst_dreamverse_queue_refuse (queue, object);
     return;
   }
   item.object = object;
@@ -105,6 +108,24 @@ gst_dreamverse_queue_drop (GstDreamverseQueue *queue)
 
   for (i = 0; i < GST_DREAMVERSE_N_LANES; i++)
     drop_lane (queue, i);
+}
+
+void
+gst_dreamverse_queue_refuse (GstDreamverseQueue *queue, gpointer object)
+{
+  queue->dropped = g_slist_prepend (queue->dropped, object);
+}
+
+GSList *
+gst_dreamverse_queue_take_dropped (GstDreamverseQueue *queue)
+{
+  return g_steal_pointer (&queue->dropped);
+}
+
+void
+gst_dreamverse_queue_free_dropped (GSList *dropped)
+{
+  g_slist_free_full (dropped, (GDestroyNotify)gst_mini_object_unref);
 }
 
 guint

@@ -5,7 +5,9 @@
  * its bound is that a step begins only while gst_dreamverse_queue_segments()
  * and gst_dreamverse_queue_bytes() leave room.
  *
- * Threads: has no lock of its own; callers hold the source's.
+ * Threads: has no lock of its own; callers hold the source's. To free a buffer
+ * is a call out, into its pool: what is dropped is only laid aside until the
+ * caller has let go of the lock.
  */
 #ifndef GST_DREAMVERSE_QUEUE_H
 #define GST_DREAMVERSE_QUEUE_H
@@ -26,9 +28,11 @@ typedef struct {
   gboolean closed[GST_DREAMVERSE_N_LANES];
   guint64 ordinal; /* segments begun */
   guint64 bytes;
+  GSList *dropped; /* to be freed without the lock */
 } GstDreamverseQueue;
 
 void gst_dreamverse_queue_init (GstDreamverseQueue *queue);
+/* Frees everything; without the lock. */
 void gst_dreamverse_queue_clear (GstDreamverseQueue *queue);
 
 /* What is pushed from here on belongs to another segment. */
@@ -47,6 +51,12 @@ gboolean gst_dreamverse_queue_reopen (
     GstDreamverseQueue *queue, GstDreamverseLane lane);
 /* Drops what waits in both lanes. */
 void gst_dreamverse_queue_drop (GstDreamverseQueue *queue);
+/* What goes the way of all that was dropped. */
+void gst_dreamverse_queue_refuse (GstDreamverseQueue *queue, gpointer object);
+/* What was dropped, for gst_dreamverse_queue_free_dropped(). */
+GSList *gst_dreamverse_queue_take_dropped (GstDreamverseQueue *queue);
+/* Without the lock. */
+void gst_dreamverse_queue_free_dropped (GSList *dropped);
 
 /* Segments of which anything waits in either lane. */
 guint gst_dreamverse_queue_segments (const GstDreamverseQueue *queue);

@@ -101,6 +101,15 @@ gst_dreamverse_run_unref (GstDreamverseRun *run)
 }
 
 void
+gst_dreamverse_src_unlock (GstDreamverseSrc *src, GstDreamverseRun *run)
+{
+  GSList *dropped = gst_dreamverse_queue_take_dropped (&run->queue);
+
+  g_mutex_unlock (&src->lock);
+  gst_dreamverse_queue_free_dropped (dropped);
+}
+
+void
 gst_dreamverse_src_wake (GstDreamverseSrc *src)
 {
   guint i;
@@ -137,7 +146,7 @@ gst_dreamverse_src_fail (GstDreamverseSrc *src, GstDreamverseRun *run)
         &run->queue, GST_DREAMVERSE_LANE_AUDIO, gst_event_new_eos ());
     gst_dreamverse_src_wake (src);
   }
-  g_mutex_unlock (&src->lock);
+  gst_dreamverse_src_unlock (src, run);
   return first;
 }
 
@@ -167,6 +176,7 @@ gst_dreamverse_src_send_event (GstElement *element, GstEvent *event)
   gboolean taken = FALSE, reset_time, running;
   guint i;
 
+  /* The caller holds the state lock: what runs now runs until the end. */
   g_mutex_lock (&src->lock);
   running = src->run != NULL;
   g_mutex_unlock (&src->lock);
@@ -188,12 +198,14 @@ gst_dreamverse_src_send_event (GstElement *element, GstEvent *event)
     case GST_EVENT_CUSTOM_DOWNSTREAM_STICKY:
     case GST_EVENT_TAG:
       /* In its place among the data, on both pads. */
+      if (!running)
+        break;
       g_mutex_lock (&src->lock);
-      for (i = 0; src->run && i < GST_DREAMVERSE_N_LANES; i++)
+      for (i = 0; i < GST_DREAMVERSE_N_LANES; i++)
         gst_dreamverse_queue_push (&src->run->queue, i, gst_event_ref (event));
-      taken = src->run != NULL;
       gst_dreamverse_src_wake (src);
-      g_mutex_unlock (&src->lock);
+      gst_dreamverse_src_unlock (src, src->run);
+      taken = TRUE;
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM_OOB:
       for (i = 0; i < GST_DREAMVERSE_N_LANES; i++)
@@ -282,7 +294,7 @@ stop (GstDreamverseSrc *src)
   finished = run->finished;
   src->run = NULL;
   gst_dreamverse_queue_drop (&run->queue);
-  g_mutex_unlock (&src->lock);
+  gst_dreamverse_src_unlock (src, run);
   gst_dreamverse_src_end_opening (
       src, run, GST_PROGRESS_TYPE_CANCELED, "Cancelled");
   if (finished)

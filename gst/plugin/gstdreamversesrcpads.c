@@ -195,7 +195,7 @@ push_event (GstDreamverseSrc *src, GstDreamverseLane which, GstEvent *event)
   g_mutex_lock (&src->lock);
   gst_dreamverse_queue_close (&src->run->queue, which);
   gst_dreamverse_src_wake (src);
-  g_mutex_unlock (&src->lock);
+  gst_dreamverse_src_unlock (src, src->run);
   gst_pad_pause_task (lane->pad);
 }
 
@@ -231,7 +231,7 @@ handle_flow (GstDreamverseSrc *src, GstDreamverseLane which, GstFlowReturn flow)
     g_mutex_lock (&src->lock);
     gst_dreamverse_queue_close (&run->queue, which);
     gst_dreamverse_src_wake (src);
-    g_mutex_unlock (&src->lock);
+    gst_dreamverse_src_unlock (src, run);
     gst_pad_pause_task (lane->pad);
     return;
   }

@@ -126,6 +126,8 @@ GST_DEBUG_CATEGORY_EXTERN (gst_dreamverse_src_debug);
 
 GstDreamverseRun *gst_dreamverse_run_ref (GstDreamverseRun *run);
 void gst_dreamverse_run_unref (GstDreamverseRun *run);
+/* Lets go of the lock, and then frees what the queue has dropped. */
+void gst_dreamverse_src_unlock (GstDreamverseSrc *src, GstDreamverseRun *run);
 /* Wakes everybody. Lock held. */
 void gst_dreamverse_src_wake (GstDreamverseSrc *src);
 /* Ends a run after an error was posted: nothing more is generated, what waits

@@ -38,7 +38,7 @@ gst_dreamverse_worker_enqueue (
   if (!g_atomic_int_get (&w->run->cancelled))
     gst_dreamverse_queue_push (&w->run->queue, lane, object);
   else
-    gst_mini_object_unref (object);
+    gst_dreamverse_queue_refuse (&w->run->queue, object);
 }
 
 static GstEvent *
@@ -138,7 +138,7 @@ release_audio (GstDreamverseWorker *w, gboolean all)
     if (!g_atomic_int_get (&w->run->cancelled))
       w->src->stats.samples += count;
     g_cond_broadcast (&w->src->cond);
-    g_mutex_unlock (&w->src->lock);
+    gst_dreamverse_src_unlock (w->src, w->run);
     w->released += count;
   }
 }
@@ -238,7 +238,7 @@ sink_commit_frame (void *user, uint32_t n)
   gst_dreamverse_worker_enqueue (w, GST_DREAMVERSE_LANE_VIDEO, buffer);
   w->src->stats.frames++;
   g_cond_broadcast (&w->src->cond);
-  g_mutex_unlock (&w->src->lock);
+  gst_dreamverse_src_unlock (w->src, w->run);
   w->committed++;
   release_audio (w, FALSE);
   return true;

@@ -439,7 +439,7 @@ end_stream (GstDreamverseWorker *w)
   run->draining = run->eos;
   run->eos_queued = TRUE;
   gst_dreamverse_src_wake (src);
-  g_mutex_unlock (&src->lock);
+  gst_dreamverse_src_unlock (src, run);
 }
 
 /* Waits for the next segment's turn and settles its prompt. */

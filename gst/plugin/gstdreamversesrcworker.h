@@ -43,7 +43,8 @@ typedef struct {
 
 /* Makes one segment, with its prompt chosen. FALSE: it failed for good. */
 gboolean gst_dreamverse_worker_step (GstDreamverseWorker *w);
-/* Takes @object into the queue unless the run is over. Lock held. */
+/* Takes @object into the queue unless the run is over. Lock held; let go of it
+ * with gst_dreamverse_src_unlock(). */
 void gst_dreamverse_worker_enqueue (
     GstDreamverseWorker *w, GstDreamverseLane lane, gpointer object);
 /* @count samples from @samples, or silence, as the buffer that begins at

@@ -95,6 +95,7 @@ GST_START_TEST (test_a_thread_that_hangs_is_left_behind)
 {
   GMutex held;
   GstElement *src = source_new ("segments", 1, NULL);
+  GstBus *bus = gst_bus_new ();
   GWeakRef weak;
   gint64 deadline;
   gpointer left;
@@ -102,14 +103,19 @@ GST_START_TEST (test_a_thread_that_hangs_is_left_behind)
   g_mutex_init (&held);
   g_mutex_lock (&held);
   g_weak_ref_init (&weak, src);
+  gst_element_set_bus (src, bus);
   g_signal_connect (src, "need-prompt", G_CALLBACK (slow_prompt), &held);
   gst_element_set_state (src, GST_STATE_PLAYING);
-  g_usleep (20000);
+  gst_message_unref (wait_message (bus, "asked"));
   /* It hangs for good: any bound tells. */
   fail_unless (time_stop (src, GST_STATE_NULL) < 10 * STOP_LIMIT);
   /* It can be started again meanwhile. */
   gst_element_set_state (src, GST_STATE_PAUSED);
   gst_element_set_state (src, GST_STATE_NULL);
+  /* No message keeps the element. */
+  gst_element_set_bus (src, NULL);
+  gst_bus_set_flushing (bus, TRUE);
+  gst_object_unref (bus);
   gst_object_unref (src);
   g_mutex_unlock (&held);
   deadline = g_get_monotonic_time () + 10 * G_USEC_PER_SEC;

@@ -418,6 +418,85 @@ GST_START_TEST (test_downstreams_pool_is_used_if_it_is_large_enough)
 }
 GST_END_TEST
 
+/* A pool that asks the source something whenever a buffer comes home. */
+typedef struct {
+  GstVideoBufferPool parent;
+  GstElement *src;
+  gint released;
+} AskingPool;
+
+typedef GstVideoBufferPoolClass AskingPoolClass;
+
+static GType asking_pool_get_type (void);
+G_DEFINE_TYPE (AskingPool, asking_pool, GST_TYPE_VIDEO_BUFFER_POOL)
+
+static void
+asking_pool_release_buffer (GstBufferPool *pool, GstBuffer *buffer)
+{
+  AskingPool *self = (AskingPool *)pool;
+  GstStructure *stats;
+
+  g_object_get (self->src, "stats", &stats, NULL);
+  gst_structure_free (stats);
+  g_atomic_int_inc (&self->released);
+  GST_BUFFER_POOL_CLASS (asking_pool_parent_class)
+      ->release_buffer (pool, buffer);
+}
+
+static void
+asking_pool_class_init (AskingPoolClass *klass)
+{
+  klass->parent_class.release_buffer = asking_pool_release_buffer;
+}
+
+static void
+asking_pool_init (AskingPool *self)
+{
+}
+
+static GstPadProbeReturn
+return_flow (GstPad *pad, GstPadProbeInfo *info, gpointer flow)
+{
+  GST_PAD_PROBE_INFO_FLOW_RETURN (info) = GPOINTER_TO_INT (flow);
+  gst_clear_buffer ((GstBuffer **)&GST_PAD_PROBE_INFO_DATA (info));
+  return GST_PAD_PROBE_HANDLED;
+}
+
+/* Frames that wait while the source is stopped, while it fails, or while
+ * downstream has enough: to free them is a call into their pool, and must not
+ * be made with a lock held. */
+GST_START_TEST (test_what_is_dropped_is_freed_without_a_lock)
+{
+  static const GstFlowReturn flows[] = {
+      GST_FLOW_OK, GST_FLOW_ERROR, GST_FLOW_EOS};
+  AskingPool *pool = g_object_new (asking_pool_get_type (), NULL);
+  Fixture f;
+
+  gst_object_ref_sink (pool);
+  fixture_init (&f, source_new ("segments", 3, NULL));
+  pool->src = f.src;
+  gst_harness_set_drop_buffers (f.audio, TRUE);
+  gst_pad_add_probe (f.video->sinkpad, GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM,
+      offer_pool, pool, NULL);
+  if (flows[__i__] != GST_FLOW_OK)
+    gst_pad_add_probe (f.video->sinkpad, GST_PAD_PROBE_TYPE_BUFFER, return_flow,
+        GINT_TO_POINTER (flows[__i__]), NULL);
+  block (&f, TRUE);
+  fixture_play (&f);
+  gst_message_unref (
+      wait_message (f.bus, GST_DREAMVERSE_MESSAGE_STEP_COMPLETE));
+  if (flows[__i__] != GST_FLOW_OK) {
+    block (&f, FALSE);
+    g_ptr_array_unref (pull_all (f.audio));
+  }
+  gst_element_set_state (f.src, GST_STATE_NULL);
+  fail_unless (g_atomic_int_get (&pool->released) >= FRAMES);
+  fixture_clear (&f);
+  gst_buffer_pool_set_active (GST_BUFFER_POOL (pool), FALSE);
+  gst_object_unref (pool);
+}
+GST_END_TEST
+
 /* The next step begins while the last one's media waits, and completes though
  * nobody takes anything: but not a third. */
 GST_START_TEST (test_steps_complete_while_downstream_is_blocked)
@@ -521,6 +600,7 @@ dreamversesrc_suite (void)
   tcase_add_test (tc, test_audio_alone);
   tcase_add_test (tc, test_what_is_held_is_never_written);
   tcase_add_test (tc, test_downstreams_pool_is_used_if_it_is_large_enough);
+  tcase_add_loop_test (tc, test_what_is_dropped_is_freed_without_a_lock, 0, 3);
   tcase_add_test (tc, test_steps_complete_while_downstream_is_blocked);
   return s;
 }
