@@ -47,8 +47,7 @@ gst_dreamverse_queue_clear (GstDreamverseQueue *queue)
     drop_lane (queue, i);
     g_clear_pointer (&queue->lane[i], gst_queue_array_free);
   }
-  gst_dreamverse_queue_free_dropped (
-      gst_dreamverse_queue_take_dropped (queue));
+  gst_dreamverse_queue_free_dropped (gst_dreamverse_queue_take_dropped (queue));
 }
 
 void

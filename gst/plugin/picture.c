@@ -80,17 +80,19 @@ jpeg_size (const uint8_t *data, size_t size, uint32_t *width, uint32_t *height)
 static bool
 webp_size (const uint8_t *data, size_t size, uint32_t *width, uint32_t *height)
 {
-  if (size < 30 || memcmp (data, "RIFF", 4) != 0 ||
+  if (size < 25 || memcmp (data, "RIFF", 4) != 0 ||
       memcmp (data + 8, "WEBP", 4) != 0)
     return false;
-  if (memcmp (data + 12, "VP8X", 4) == 0) {
-    *width = 1 + little (data + 24, 3);
-    *height = 1 + little (data + 27, 3);
-  } else if (memcmp (data + 12, "VP8L", 4) == 0 && data[20] == 0x2f) {
+  if (memcmp (data + 12, "VP8L", 4) == 0 && data[20] == 0x2f) {
     uint32_t bits = little (data + 21, 4);
 
     *width = 1 + (bits & 0x3fff);
     *height = 1 + (bits >> 14 & 0x3fff);
+  } else if (size < 30) { /* the others say it later */
+    return false;
+  } else if (memcmp (data + 12, "VP8X", 4) == 0) {
+    *width = 1 + little (data + 24, 3);
+    *height = 1 + little (data + 27, 3);
   } else if (memcmp (data + 12, "VP8 ", 4) == 0) {
     *width = little (data + 26, 2) & 0x3fff;
     *height = little (data + 28, 2) & 0x3fff;

@@ -133,6 +133,20 @@ expect_error (GstBus *bus, GQuark domain, gint code, const gchar *part)
   fail_if (message != NULL, "a second error: %" GST_PTR_FORMAT, message);
 }
 
+/* One error, and then both pads end rather than hang. Takes @src. */
+static inline void
+expect_refused (GstElement *src, GQuark domain, gint code, const gchar *part)
+{
+  Fixture f;
+
+  fixture_init (&f, src);
+  fixture_play (&f);
+  expect_error (f.bus, domain, code, part);
+  g_ptr_array_unref (pull_all (f.video));
+  g_ptr_array_unref (pull_all (f.audio));
+  fixture_clear (&f);
+}
+
 static inline GstPadProbeReturn
 hold_pad (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {

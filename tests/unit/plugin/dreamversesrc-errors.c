@@ -3,23 +3,7 @@
  * dreamversesrc: settings that cannot be served, peers that refuse, pads that
  * fail: one clear error each.
  */
-#include <glib/gstdio.h>
-
 #include "dreamversesrc-common.h"
-
-static void
-expect_refused (GstElement *src, GQuark domain, gint code, const gchar *part)
-{
-  Fixture f;
-
-  fixture_init (&f, src);
-  fixture_play (&f);
-  expect_error (f.bus, domain, code, part);
-  /* Both pads end rather than hang. */
-  g_ptr_array_unref (pull_all (f.video));
-  g_ptr_array_unref (pull_all (f.audio));
-  fixture_clear (&f);
-}
 
 GST_START_TEST (test_unknown_model)
 {
@@ -55,68 +39,6 @@ GST_START_TEST (test_queue_too_small_says_how_much)
   expect_refused (
       source_new ("max-queued-bytes", G_GUINT64_CONSTANT (1000), NULL),
       GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT, "240448");
-}
-GST_END_TEST
-
-GST_START_TEST (test_start_image_missing)
-{
-  expect_refused (source_new ("start-image", "/no/such/picture.png", NULL),
-      GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_READ, "/no/such/picture");
-}
-GST_END_TEST
-
-GST_START_TEST (test_start_image_is_no_picture)
-{
-  gchar *path = g_build_filename (g_get_tmp_dir (), "no-picture-XXXXXX", NULL);
-  gint fd = g_mkstemp (path);
-
-  fail_unless (fd >= 0 && g_close (fd, NULL));
-  fail_unless (g_file_set_contents (path, "nothing to see here", -1, NULL));
-  expect_refused (source_new ("start-image", path, NULL), GST_RESOURCE_ERROR,
-      GST_RESOURCE_ERROR_OPEN_READ, path);
-  g_remove (path);
-  g_free (path);
-}
-GST_END_TEST
-
-static void
-expect_image_refused (gconstpointer data, gsize size, const gchar *part)
-{
-  gchar *path = g_build_filename (g_get_tmp_dir (), "picture-XXXXXX", NULL);
-  gint fd = g_mkstemp (path);
-
-  fail_unless (fd >= 0 && g_close (fd, NULL));
-  fail_unless (g_file_set_contents (path, data, size, NULL));
-  expect_refused (source_new ("start-image", path, NULL), GST_RESOURCE_ERROR,
-      GST_RESOURCE_ERROR_OPEN_READ, part);
-  g_remove (path);
-  g_free (path);
-}
-
-/* Few bytes that would become gigabytes. */
-GST_START_TEST (test_start_image_is_a_bomb)
-{
-  static const guint8 png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0,
-      0, 0, 13, 'I', 'H', 'D', 'R', 0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60, 8, 2, 0,
-      0, 0};
-  static const guint8 jpeg[] = {0xff, 0xd8, 0xff, 0xe0, 0, 4, 1, 2, 0xff, 0xff,
-      0xc2, 0, 17, 8, 0xff, 0xff, 0xff, 0xfe, 3};
-
-  expect_image_refused (png, sizeof png, "60000x60000");
-  expect_image_refused (jpeg, sizeof jpeg, "65534x65535");
-}
-GST_END_TEST
-
-/* Cut off after the header, and a list that would have something fetched. */
-GST_START_TEST (test_start_image_is_cut_off_or_a_list)
-{
-  static const guint8 png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0,
-      0, 0, 13, 'I', 'H', 'D', 'R', 0, 0, 0, 16, 0, 0, 0, 16, 8, 2, 0, 0, 0};
-  static const gchar list[] = "#EXTM3U\n#EXT-X-TARGETDURATION:5\n"
-                              "#EXTINF:5,\nhttp://127.0.0.1:9/a.ts\n";
-
-  expect_image_refused (png, sizeof png, "no picture");
-  expect_image_refused (list, strlen (list), "no PNG, JPEG or WebP");
 }
 GST_END_TEST
 
@@ -325,10 +247,6 @@ dreamversesrc_errors_suite (void)
   tcase_add_test (tc, test_odd_size);
   tcase_add_test (tc, test_overlap_of_everything);
   tcase_add_test (tc, test_queue_too_small_says_how_much);
-  tcase_add_test (tc, test_start_image_missing);
-  tcase_add_test (tc, test_start_image_is_no_picture);
-  tcase_add_test (tc, test_start_image_is_a_bomb);
-  tcase_add_test (tc, test_start_image_is_cut_off_or_a_list);
   tcase_add_test (tc, test_peer_refuses_size);
   tcase_add_test (tc, test_peer_chooses_size);
   tcase_add_test (tc, test_peer_refuses_later);

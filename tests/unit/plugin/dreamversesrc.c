@@ -5,7 +5,6 @@
  */
 #include <gst/audio/audio.h>
 #include <gst/video/video.h>
-#include <glib/gstdio.h>
 #include <string.h>
 
 #include "dreamversesrc-common.h"
@@ -530,58 +529,6 @@ GST_START_TEST (test_steps_complete_while_downstream_is_blocked)
 }
 GST_END_TEST
 
-/* The mean of the first frame's V plane. */
-static guint
-mean_red (const gchar *image)
-{
-  Fixture f;
-  GstBuffer *buffer;
-  GstMapInfo map;
-  guint sum = 0, i;
-
-  fixture_init (&f, source_new ("segments", 1, "start-image", image, NULL));
-  fixture_play (&f);
-  buffer = gst_harness_pull (f.video);
-  fail_unless (gst_buffer_map (buffer, &map, GST_MAP_READ));
-  for (i = 0; i < 32 * 32; i++)
-    sum += map.data[64 * 64 + 32 * 32 + i];
-  gst_buffer_unmap (buffer, &map);
-  gst_buffer_unref (buffer);
-  fixture_clear (&f);
-  return sum / (32 * 32);
-}
-
-GST_START_TEST (test_start_image_colours_the_scene)
-{
-  gchar *path = g_build_filename (g_get_tmp_dir (), "red-XXXXXX", NULL);
-  gint fd = g_mkstemp (path);
-  gchar *launch = g_strdup_printf (
-      "videotestsrc num-buffers=1 pattern=red ! pngenc ! filesink "
-      "location=%s",
-      path);
-  GstElement *pipeline;
-  GstMessage *message;
-  GstBus *bus;
-
-  fail_unless (fd >= 0 && g_close (fd, NULL));
-  pipeline = gst_parse_launch (launch, NULL);
-  fail_unless (pipeline != NULL);
-  bus = gst_element_get_bus (pipeline);
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  message = gst_bus_timed_pop_filtered (
-      bus, PATIENCE, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
-  fail_unless_equals_int (GST_MESSAGE_TYPE (message), GST_MESSAGE_EOS);
-  gst_message_unref (message);
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  gst_object_unref (bus);
-  gst_object_unref (pipeline);
-  fail_unless (mean_red (path) > mean_red (NULL));
-  g_remove (path);
-  g_free (path);
-  g_free (launch);
-}
-GST_END_TEST
-
 static Suite *
 dreamversesrc_suite (void)
 {
@@ -592,7 +539,6 @@ dreamversesrc_suite (void)
   tcase_add_test (tc, test_events_come_in_order);
   tcase_add_test (tc, test_every_frame_and_sample_of_many_segments);
   tcase_add_test (tc, test_audio_ends_at_the_cumulative_boundary);
-  tcase_add_test (tc, test_start_image_colours_the_scene);
   tcase_add_test (tc, test_colours_are_named);
   tcase_add_test (tc, test_s16_if_downstream_wants_it);
   tcase_add_test (tc, test_each_segment_is_announced_on_both_pads);
