@@ -252,6 +252,137 @@ GST_START_TEST (test_flush_ends_the_segment_and_goes_on)
 
 GST_END_TEST;
 
+static gint asked;
+
+/* Whoever owns the memory may do anything when it comes back. */
+static void
+ask_mux (gpointer mux)
+{
+  g_object_set (mux, "audio-delay", G_GINT64_CONSTANT (0), NULL);
+  g_atomic_int_inc (&asked);
+}
+
+/* To free a buffer is a call out. */
+GST_START_TEST (test_what_is_dropped_is_freed_without_a_lock)
+{
+  static guint8 bytes[16];
+  GstElement *mux = gst_element_factory_make ("dreamversemux", NULL);
+  GstPad *sink = gst_element_request_pad_simple (mux, "audio");
+  GstPad *pad = gst_pad_new ("src", GST_PAD_SRC);
+  GstSegment segment;
+  guint i;
+
+  gst_pad_set_active (pad, TRUE);
+  fail_unless_equals_int (gst_pad_link (pad, sink), GST_PAD_LINK_OK);
+  gst_element_set_state (mux, GST_STATE_PLAYING);
+  gst_pad_push_event (pad, gst_event_new_stream_start ("s"));
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_pad_push_event (pad, gst_event_new_segment (&segment));
+  for (i = 0; i < 2; i++) {
+    GstBuffer *buffer = gst_buffer_new_wrapped_full (
+        0, bytes, sizeof bytes, 0, sizeof bytes, mux, ask_mux);
+
+    /* the first waits for more, the second has no time */
+    if (i == 0)
+      GST_BUFFER_PTS (buffer) = 0;
+    fail_unless_equals_int (gst_pad_push (pad, buffer), GST_FLOW_OK);
+  }
+  if (__i__ == 0)
+    gst_pad_push_event (pad, gst_event_new_flush_start ());
+  gst_element_set_state (mux, GST_STATE_NULL);
+  fail_unless_equals_int (g_atomic_int_get (&asked), 2);
+  gst_pad_set_active (pad, FALSE);
+  gst_object_unref (pad);
+  gst_object_unref (sink);
+  gst_object_unref (mux);
+}
+
+GST_END_TEST;
+
+/* Before any segment, and after one that counts bytes. */
+GST_START_TEST (test_data_without_a_segment_is_refused)
+{
+  GstElement *mux = gst_element_factory_make ("dreamversemux", NULL);
+  GstBus *bus = gst_bus_new ();
+  GstPad *sink = gst_element_request_pad_simple (mux, "audio");
+  GstPad *pad = gst_pad_new ("src", GST_PAD_SRC);
+  GstFlowReturn flow = GST_FLOW_OK;
+  GstMessage *message;
+  GError *error = NULL;
+  GstSegment segment;
+
+  gst_element_set_bus (mux, bus);
+  gst_pad_set_active (pad, TRUE);
+  fail_unless_equals_int (gst_pad_link (pad, sink), GST_PAD_LINK_OK);
+  gst_element_set_state (mux, GST_STATE_PLAYING);
+  gst_pad_push_event (pad, gst_event_new_stream_start ("s"));
+  if (__i__ == 0) {
+    /* GStreamer itself complains, too. */
+    ASSERT_WARNING (flow = gst_pad_push (pad, gst_buffer_new ()));
+  } else {
+    gst_segment_init (&segment, GST_FORMAT_BYTES);
+    gst_pad_push_event (pad, gst_event_new_segment (&segment));
+    flow = gst_pad_push (pad, gst_buffer_new ());
+  }
+  fail_unless_equals_int (flow, GST_FLOW_ERROR);
+  message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
+  fail_unless (message != NULL);
+  gst_message_parse_error (message, &error, NULL);
+  fail_unless (
+      g_error_matches (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT));
+  fail_unless (strstr (error->message, "The audio came without a segment"),
+      "%s", error->message);
+  g_error_free (error);
+  gst_message_unref (message);
+  /* once */
+  fail_unless_equals_int (
+      gst_pad_push (pad, gst_buffer_new ()), GST_FLOW_ERROR);
+  fail_if (gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR));
+  gst_element_set_state (mux, GST_STATE_NULL);
+  gst_element_set_bus (mux, NULL);
+  gst_object_unref (bus);
+  gst_pad_set_active (pad, FALSE);
+  gst_object_unref (pad);
+  gst_object_unref (sink);
+  gst_object_unref (mux);
+}
+
+GST_END_TEST;
+
+/* Who flushes here takes the segment away, and nobody sends it again. */
+GST_START_TEST (test_flush_in_the_middle_of_a_pipeline_is_an_error)
+{
+  MuxRig rig;
+  GstPad *pad;
+
+  mux_rig_init (&rig, RIG_X264, "voaacenc");
+  rig.source.segments = 1;
+  rig.source.eos = rig.source.closing = rig.source.known = FALSE;
+  mux_rig_start (&rig);
+  fail_unless (fragment_collector_wait_completed (&rig.out, 1, BOUND));
+  segment_source_join (&rig.source, FALSE);
+  pad = gst_element_get_static_pad (rig.mux, "video");
+  gst_pad_send_event (pad, gst_event_new_flush_start ());
+  gst_pad_send_event (pad, gst_event_new_flush_stop (TRUE));
+  gst_object_unref (pad);
+  rig.source.round++;
+  rig.source.offset_frames = 24;
+  /* GStreamer itself complains, too; the message is what counts. */
+  _gst_check_expecting_log = TRUE;
+  segment_source_start (&rig.source);
+  fail_unless (wait_media_error (&rig));
+  segment_source_join (&rig.source, FALSE);
+  _gst_check_expecting_log = FALSE;
+  fail_unless_equals_string (rig.code, "no-segment");
+  fail_unless_equals_string (rig.stage, "mux");
+  fail_unless_equals_string (rig.id, "seg001-00000001");
+  mux_rig_check_named_first (&rig);
+  fail_unless_equals_int (rig.source.flow[0], GST_FLOW_ERROR);
+  mux_rig_clear (&rig);
+}
+
+GST_END_TEST;
+
 /* At a boundary the format may change: then the init segment does. */
 GST_START_TEST (test_size_changes_between_segments)
 {
@@ -410,6 +541,9 @@ dreamversemux_faults_suite (void)
   tcase_add_test (tc, test_segment_without_media_is_named);
   tcase_add_loop_test (tc, test_aborted_segment_ends, 0, 3);
   tcase_add_test (tc, test_flush_ends_the_segment_and_goes_on);
+  tcase_add_loop_test (tc, test_what_is_dropped_is_freed_without_a_lock, 0, 2);
+  tcase_add_loop_test (tc, test_data_without_a_segment_is_refused, 0, 2);
+  tcase_add_test (tc, test_flush_in_the_middle_of_a_pipeline_is_an_error);
   tcase_add_test (tc, test_size_changes_between_segments);
   tcase_add_test (tc, test_control_passes_during_resets);
   tcase_add_test (tc, test_stops_at_any_moment);
