@@ -69,7 +69,8 @@ typedef struct {
 
 /* out[i,h] = gate[i,h] * softmax_j (scale q[i,h].k[j,h/g] + mask) v[j,h/g]
  * g = H / G query heads share a key head. The score matrix is never stored.
- * A query that may see no key gets zeros. */
+ * A query that may see no key gets zeros. d <= DV_MAX_HEAD. */
+#define DV_MAX_HEAD 256
 typedef struct {
   const DvTensor *out; /* [M, H, d] */
   const DvTensor *q;   /* [M, H, d] */
