@@ -81,9 +81,11 @@ hub_thread (gpointer data)
   g_main_loop_run (hub->loop);
 
   ws_listener_close (&hub->listener);
+  /* Before the server lets go of them: a TLS stream that is closed in the
+   * middle of its handshake refers to itself for ever. */
+  ws_listener_settle (&hub->listener, CLOSING_PATIENCE);
   soup_server_disconnect (hub->server);
   g_clear_object (&hub->server);
-  /* What was closing gets a chance to end; nothing here waits. */
   while (g_main_context_iteration (hub->context, FALSE))
     ;
   g_main_context_pop_thread_default (hub->context);
@@ -265,7 +267,7 @@ ws_hub_leave (WsHub *hub)
   if (--hub->users == 0) {
     registry = g_list_remove (registry, hub);
     /* Under the lock, so that whoever takes the port next finds it free; the
-     * relay thread waits for nobody. */
+     * relay thread waits for nobody but TLS, and not for long. */
     ws_hub_post (hub, quit, hub->loop, NULL);
     g_thread_join (hub->thread);
     hub_free (hub);

@@ -17,15 +17,18 @@
 #define HANDSHAKE_PATIENCE (10 * G_USEC_PER_SEC)
 #define REFUSAL_PATIENCE (1 * G_USEC_PER_SEC)
 #define SWEEP_MS 500
+#define SETTLE_TICK_MS 20
 /* The kernel would hide megabytes behind a viewer that does not read. */
 #define SEND_BUFFER (256 * 1024)
 
 #define PENDING_DATA "dreamverse-pending"
 
 typedef struct {
-  WsListener *listener; /* NULL: no longer in its queue */
+  WsListener *listener;
+  GMainContext *context;
   GSocket *socket;
   gint64 deadline;
+  gboolean queued;
   gboolean refused; /* libsoup never saw it */
   GList link;
 } Pending;
@@ -33,9 +36,9 @@ typedef struct {
 static void
 pending_unlink (Pending *pending)
 {
-  if (pending->listener)
+  if (pending->queued)
     g_queue_unlink (&pending->listener->pending, &pending->link);
-  pending->listener = NULL;
+  pending->queued = FALSE;
 }
 
 static void
@@ -43,13 +46,28 @@ pending_free (Pending *pending)
 {
   pending_unlink (pending);
   g_object_unref (pending->socket);
+  g_main_context_unref (pending->context);
   g_free (pending);
 }
 
+static gboolean
+pending_over (gpointer data)
+{
+  Pending *pending = data;
+
+  pending->listener->streams--;
+  pending_free (pending);
+  return G_SOURCE_REMOVE;
+}
+
+/* In any thread: TLS has some of its own. */
 static void
 connection_gone (gpointer data, GObject *stream)
 {
-  pending_free (data);
+  Pending *pending = data;
+
+  g_main_context_invoke_full (
+      pending->context, G_PRIORITY_DEFAULT, pending_over, pending, NULL);
 }
 
 static Pending *
@@ -58,10 +76,12 @@ pending_new (WsListener *listener, GSocket *socket, gint64 patience)
   Pending *pending = g_new0 (Pending, 1);
 
   pending->listener = listener;
+  pending->context = g_main_context_ref (listener->context);
   pending->socket = g_object_ref (socket);
   pending->deadline = g_get_monotonic_time () + patience;
   pending->link.data = pending;
   g_queue_push_tail_link (&listener->pending, &pending->link);
+  pending->queued = TRUE;
   return pending;
 }
 
@@ -109,6 +129,7 @@ take_connection (WsListener *listener, GSocket *socket)
   if (stream == NULL)
     goto done;
   pending = pending_new (listener, socket, HANDSHAKE_PATIENCE);
+  listener->streams++;
   g_object_weak_ref (G_OBJECT (stream), connection_gone, pending);
   /* libsoup hands this very object to the handlers: it names the connection. */
   g_object_set_data (G_OBJECT (remote), PENDING_DATA, pending);
@@ -300,6 +321,7 @@ ws_listener_start (
     WsListener *listener, SoupServer *server, GMainContext *context)
 {
   listener->server = server;
+  listener->context = context;
   listener->incoming = g_socket_create_source (listener->socket, G_IO_IN, NULL);
   g_source_set_callback (listener->incoming,
       (GSourceFunc)(void (*) (void))listener_incoming, listener, NULL);
@@ -336,4 +358,24 @@ ws_listener_close (WsListener *listener)
   if (listener->spare >= 0)
     close (listener->spare);
   listener->spare = -1;
+}
+
+static gboolean
+look_again (gpointer user_data)
+{
+  return G_SOURCE_CONTINUE;
+}
+
+void
+ws_listener_settle (WsListener *listener, gint64 patience)
+{
+  gint64 deadline = g_get_monotonic_time () + patience;
+  GSource *tick = g_timeout_source_new (SETTLE_TICK_MS);
+
+  g_source_set_callback (tick, look_again, NULL, NULL);
+  g_source_attach (tick, listener->context);
+  while (listener->streams && g_get_monotonic_time () < deadline)
+    g_main_context_iteration (listener->context, TRUE);
+  g_source_destroy (tick);
+  g_source_unref (tick);
 }

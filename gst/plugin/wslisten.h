@@ -18,8 +18,10 @@ typedef struct {
   gboolean loopback;
 
   SoupServer *server;
+  GMainContext *context;
   GSource *incoming, *sweep;
   GQueue pending; /* neither upgraded nor closed */
+  guint streams;  /* that live, upgraded ones too */
   int spare;      /* a descriptor to refuse with when there is none left */
 } WsListener;
 
@@ -29,6 +31,10 @@ gboolean ws_listener_open (WsListener *listener, const gchar *address,
 void ws_listener_start (
     WsListener *listener, SoupServer *server, GMainContext *context);
 void ws_listener_close (WsListener *listener);
+/* Runs the main context until all that came in has ended, for at most
+ * @patience us: TLS shakes hands in a thread and comes back to that context,
+ * which would else keep it, and be kept, for ever. */
+void ws_listener_settle (WsListener *listener, gint64 patience);
 
 /* A request of this connection was answered: it may go on for a while. */
 void ws_listener_lives (GSocketAddress *remote);

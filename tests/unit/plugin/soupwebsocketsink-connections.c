@@ -280,6 +280,99 @@ GST_START_TEST (a_tls_viewer_leaves_nothing_behind)
 }
 GST_END_TEST;
 
+/* What a client of TLS says first, as bytes. */
+static GBytes *
+client_hello (void)
+{
+  guint8 data[4096];
+  GSocket *socket;
+  GSocketConnection *stream;
+  GIOStream *tls;
+  GWeakRef alive;
+  gssize size;
+  int ends[2];
+
+  fail_unless (socketpair (AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+  socket = g_socket_new_from_fd (ends[0], NULL);
+  stream = g_socket_connection_factory_create_connection (socket);
+  tls = g_tls_client_connection_new (G_IO_STREAM (stream), NULL, NULL);
+  g_tls_connection_handshake_async (
+      G_TLS_CONNECTION (tls), G_PRIORITY_DEFAULT, NULL, NULL, NULL);
+  size = recv (ends[1], data, sizeof data, 0);
+  fail_unless (size > 100);
+  /* It fails now, and all of it ends, in this thread or in its own. */
+  close (ends[1]);
+  g_weak_ref_init (&alive, tls);
+  g_object_unref (tls);
+  while ((tls = g_weak_ref_get (&alive))) {
+    g_object_unref (tls);
+    g_main_context_iteration (NULL, FALSE);
+    g_usleep (1000);
+  }
+  g_weak_ref_clear (&alive);
+  g_object_unref (stream);
+  g_object_unref (socket);
+  return g_bytes_new (data, (gsize)size);
+}
+
+/* Somebody begins to shake hands, says so much, and waits. */
+static void
+half_shaken_hands (const Certificate *made, GBytes *hello, gsize size)
+{
+  SinkRig *rig = sink_rig_new (
+      "tls-certificate", made->certificate, "tls-key", made->key, NULL);
+  int fd = test_ws_socket (rig->port, 0);
+  gchar byte;
+
+  fail_unless (fd >= 0);
+  if (size) {
+    fail_unless (send (fd, g_bytes_get_data (hello, NULL), size, 0) > 0);
+  }
+  if (size == g_bytes_get_size (hello)) {
+    fail_unless_equals_int ((int)recv (fd, &byte, 1, 0), 1);
+  } else {
+    sink_rig_sync (rig);
+  }
+  sink_rig_free (rig);
+  close (fd);
+}
+
+/* A thread of TLS's lets go of its things a little after it has told so. */
+static guint
+count_descriptors (guint wanted)
+{
+  guint now = test_count_in ("/proc/self/fd"), i;
+
+  for (i = 0; i < 500 && now > wanted; i++) {
+    g_usleep (10000);
+    now = test_count_in ("/proc/self/fd");
+  }
+  return now;
+}
+
+GST_START_TEST (a_tls_handshake_leaves_nothing_behind)
+{
+  guint descriptors = 0, i;
+  Certificate made;
+  GBytes *hello;
+
+  if (!certificate_make (&made))
+    return;
+  hello = client_hello ();
+  for (i = 0; i < 12; i++) {
+    const gsize size[] = {0, 60, g_bytes_get_size (hello)};
+
+    half_shaken_hands (&made, hello, size[i % 3]);
+    if (i == 2)
+      descriptors = test_count_in ("/proc/self/fd");
+  }
+  i = count_descriptors (descriptors);
+  fail_unless (i <= descriptors, "%u descriptors, %u before", i, descriptors);
+  g_bytes_unref (hello);
+  certificate_clear (&made);
+}
+GST_END_TEST;
+
 /* ---- the application's own connections ---- */
 
 GST_START_TEST (added_connection)
@@ -479,6 +572,7 @@ soupwebsocketsink_connections_suite (void)
   tcase_add_test (tests, bad_certificates);
   tcase_add_test (tests, tls);
   tcase_add_test (tests, a_tls_viewer_leaves_nothing_behind);
+  tcase_add_test (tests, a_tls_handshake_leaves_nothing_behind);
   tcase_add_test (tests, added_connection);
   tcase_add_test (tests, added_soup_connection);
   tcase_add_test (tests, added_soup_connection_that_stalls);

@@ -4,10 +4,12 @@
  * bodies, garbage, too much of everything; and of what it answers over HTTP.
  */
 #include <gst/check/gstcheck.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -371,44 +373,150 @@ GST_START_TEST (too_many_viewers_are_refused)
 }
 GST_END_TEST;
 
-/* As many as descriptors allow at once: each is answered or refused, and
- * afterwards the port serves on. */
-GST_START_TEST (a_flood_of_connections)
+#define FLOOD 2000
+
+/* Sets the limit of descriptors; FALSE if it cannot be that high. */
+static gboolean
+limit_descriptors (rlim_t wanted)
 {
-  SinkRig *rig = sink_rig_new ("max-clients", "50", NULL);
+  struct rlimit limit;
+
+  fail_unless (getrlimit (RLIMIT_NOFILE, &limit) == 0);
+  if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < wanted)
+    return FALSE;
+  limit.rlim_cur = wanted;
+  return setrlimit (RLIMIT_NOFILE, &limit) == 0;
+}
+
+/* So many at once, or as many as there can be. */
+static GArray *
+flood (guint port)
+{
   GArray *sockets = g_array_new (FALSE, FALSE, sizeof (int));
   guint i;
 
-  for (i = 0; i < 2000; i++) {
-    int fd = test_ws_socket (rig->port, 0);
+  for (i = 0; i < FLOOD; i++) {
+    int fd = test_ws_socket (port, 0);
     if (fd < 0)
       break;
     g_array_append_val (sockets, fd);
   }
-  fail_unless (sockets->len > 300);
+  return sockets;
+}
+
+/* They go, and the port serves on. */
+static void
+ebb (guint port, GArray *sockets)
+{
+  guint i;
+
   for (i = 0; i < sockets->len; i++)
     close (g_array_index (sockets, int, i));
-  for (i = 0; i < 400 && test_ws_status (rig->port, "/ws", NULL) != 101; i++)
+  for (i = 0; i < 400 && test_ws_status (port, "/ws", NULL) != 101; i++)
     g_usleep (50000);
   fail_unless (i < 400, "the port serves no more");
   g_array_unref (sockets);
+}
+
+/* The HTTP status that one of them gets, 0 if it is only cut. */
+static guint
+flood_status (int fd)
+{
+  static const gchar request[] =
+      "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+      "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  struct timeval patience = {.tv_sec = 20};
+  gchar answer[64] = "";
+  guint status = 0;
+  gssize size;
+
+  setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  if (send (fd, request, sizeof request - 1, MSG_NOSIGNAL) < 0)
+    return 0;
+  size = recv (fd, answer, sizeof answer - 1, 0);
+  fail_if (size < 0 && errno == EAGAIN, "neither answered nor cut");
+  sscanf (answer, "HTTP/1.1 %u", &status);
+  return status;
+}
+
+/* Each of 2,000 at once is served, refused or cut; who was there before
+ * notices nothing. */
+GST_START_TEST (a_flood_of_connections)
+{
+  TestStream *stream = test_stream_new (24, 64, FALSE);
+  guint served = 0, refused = 0, cut = 0, i;
+  TestWs *before;
+  GArray *sockets;
+  SinkRig *rig;
+  gchar *text;
+
+  /* Both ends are ours. */
+  if (!limit_descriptors (2 * FLOOD + 500)) {
+    g_printerr ("skipped: this needs %d descriptors\n", 2 * FLOOD + 500);
+    return;
+  }
+  rig = sink_rig_new ("max-clients", "50", NULL);
+  before = test_ws_connect (rig->port, "/ws", NULL, 0);
+  sockets = flood (rig->port);
+  fail_unless_equals_int (sockets->len, FLOOD);
+  sink_rig_push (rig, stream->init);
+  text = test_ws_wait_text (before, "media_init");
+  fail_unless (text != NULL);
+  g_free (text);
+  for (i = 0; i < sockets->len; i++) {
+    guint status = flood_status (g_array_index (sockets, int, i));
+
+    served += status == 101;
+    refused += status == 503;
+    cut += status == 0;
+  }
+  fail_unless_equals_int (served, 49);
+  fail_unless_equals_int (served + refused + cut, FLOOD);
+  fail_unless (refused > FLOOD / 5, "%u refused, %u only cut", refused, cut);
+  ebb (rig->port, sockets);
+  test_ws_free (before);
+  sink_rig_free (rig);
+  test_stream_free (stream);
+}
+GST_END_TEST;
+
+/* The same when there are not that many descriptors. */
+GST_START_TEST (a_flood_beyond_the_descriptors)
+{
+  GArray *sockets;
+  SinkRig *rig;
+
+  fail_unless (limit_descriptors (1000));
+  rig = sink_rig_new ("max-clients", "50", NULL);
+  sockets = flood (rig->port);
+  fail_unless (sockets->len > 300 && sockets->len < 1000);
+  ebb (rig->port, sockets);
   sink_rig_free (rig);
 }
 GST_END_TEST;
 
 GST_START_TEST (nothing_is_left_behind)
 {
+  static const gchar keep_alive[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
   guint descriptors = 0, threads = 0, i;
 
   for (i = 0; i < 4; i++) {
     SinkRig *rig = sink_rig_new (NULL);
     TestWs *ws = test_ws_connect (rig->port, "/ws", NULL, 0);
     TestWs *gone = test_ws_connect (rig->port, "/ws", NULL, 0);
+    int silent = test_ws_socket (rig->port, 0);
+    int idle = test_ws_socket (rig->port, 0);
+    gchar byte;
 
     fail_unless (sink_rig_wait_clients (rig, 2));
+    fail_unless (send (idle, keep_alive, sizeof keep_alive - 1, 0) > 0);
+    fail_unless_equals_int ((int)recv (idle, &byte, 1, 0), 1);
     test_ws_free (gone);
     sink_rig_free (rig);
     test_ws_free (ws);
+    close (silent);
+    close (idle);
     if (i == 1) {
       descriptors = test_count_in ("/proc/self/fd");
       threads = test_count_in ("/proc/self/task");
@@ -440,6 +548,7 @@ soupwebsocketsink_guard_suite (void)
   tcase_add_test (tests, half_open_handshake_is_cut);
   tcase_add_test (tests, too_many_viewers_are_refused);
   tcase_add_test (tests, a_flood_of_connections);
+  tcase_add_test (tests, a_flood_beyond_the_descriptors);
   tcase_add_test (tests, nothing_is_left_behind);
   return suite;
 }
