@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The front of every op: cancelled? failed? dry?  Then the workspace is taken
- * and the backend's entry called.
+ * The front of every op: cancelled? failed? do the arguments fit? dry?  Then
+ * the workspace is taken and the backend's entry called.
  */
 #include "ops.h"
 
 #include <string.h>
 
+#include "check.h"
 #include "device-private.h"
 
 const char *
@@ -48,6 +49,13 @@ run (DvStream *stream, DvOp op, const void *args)
     dv_stream_fail (stream, DV_CANCELLED, dv_op_name (op), "cancelled");
     return;
   }
+  status = dv_check (op, args, &error);
+  if (status != DV_OK) {
+    dv_stream_fail (stream, status, error.stage, "%s", error.detail);
+    return;
+  }
+  if (dv_check_empty (op, args))
+    return;
   ops = dv_device_serves (stream->device, op, args);
   bytes = ops->workspace ? ops->workspace (stream->device, op, args) : 0;
   if (bytes > 0 && !dv_arena_take (&stream->arena, bytes, &workspace)) {
