@@ -24,6 +24,12 @@
 typedef struct DvModel DvModel;
 typedef struct DvSession DvSession;
 
+/* A low-rank change of a model's weights, from a safetensors file. */
+typedef struct {
+  const char *path;
+  float strength; /* 1: as it was made */
+} DvLoraSpec;
+
 typedef struct {
   const char *model;      /* path, or "procedural"; NULL: "procedural" */
   const char *device;     /* "auto", "cpu", "cuda:N"; NULL: "auto" */
@@ -31,7 +37,16 @@ typedef struct {
   uint64_t memory_budget; /* bytes; 0: what the device has */
   /* Loading progress in bytes; may be NULL. Called on the opening thread. */
   void (*progress) (void *user, uint64_t done, uint64_t total);
+  /* What a person would like to know, a sentence a time: the memory plan, what
+   * is used of the processor, what is slower than it could be. May be NULL.
+   * Called on the opening thread and on those of steps. */
+  void (*say) (void *user, const char *sentence);
   void *user;
+  /* What the plan is made for; 0: 1920x1088, 121 frames. */
+  uint32_t width, height, frames;
+  const DvLoraSpec *loras;
+  size_t n_loras;
+  int threads; /* of a CPU device; 0: all this process may run on */
 } DvModelSpec;
 
 typedef struct {
@@ -51,6 +66,12 @@ DvModel *dv_model_open (const DvModelSpec *spec, DvError *error);
 DvModel *dv_model_ref (DvModel *model);
 void dv_model_unref (DvModel *model);
 const DvModelInfo *dv_model_info (const DvModel *model);
+
+/* Replaces the LoRAs that are merged into the weights; with @n 0 they are again
+ * what the files hold, exactly. No step may be running. On failure the weights
+ * are as they were. */
+DvStatus dv_model_set_loras (
+    DvModel *model, const DvLoraSpec *loras, size_t n, DvError *error);
 
 /* Memory that the device copies to fast, at least 64-byte aligned. NULL when
  * there is none left. Freed with the same model. */
@@ -72,6 +93,15 @@ typedef struct {
   size_t stride; /* bytes a row, at least 3 * width */
 } DvImage;
 
+/* What a test gives a neural model instead of a prompt and a seed. Token
+ * order: [tokens, channels]; lengths are in floats and checked. */
+typedef struct {
+  const int32_t *ids; /* without padding */
+  size_t n_ids;
+  const float *noise[4]; /* video, audio; second stage: video, audio */
+  size_t n_noise[4];
+} DvTestInput;
+
 typedef struct {
   const char *prompt; /* UTF-8; NULL or "" is a prompt too */
   uint32_t index;     /* 1-based within the stream since the last reset */
@@ -91,7 +121,17 @@ typedef struct {
   uint64_t samples;      /* samples (a channel) wanted; the caller pads or cuts
                           * what differs */
 
+  uint32_t audio_overlap; /* A, in video frames: sound that the model repeats */
+
   const DvImage *start_image; /* NULL; looked at on a clean start only */
+
+  /* Neural models only. */
+  const float *sigmas[2]; /* noise levels of both stages, falling to 0; NULL:
+                           * the model's own */
+  unsigned n_sigmas[2];   /* levels, the 0 included */
+  bool one_stage;         /* denoise at full size at once */
+  float image_strength;   /* of the start image; 0 means 1 */
+  const DvTestInput *test;
 
   /* Procedural generator only. */
   double pace; /* seconds a step takes at least; 0: as fast as it can */

@@ -7,22 +7,23 @@
 #ifndef DV_GOLDEN_H
 #define DV_GOLDEN_H
 
-#include "device.h"
+#include "ops.h"
 #include "ltx2/checkpoint.h"
 #include "ltx2/probe.h"
 
 typedef struct Golden Golden;
 
-/* How close a result must come: both bounds hold, 0: not looked at. */
+/* How close a result must come; 0: that bound is not looked at. */
 typedef struct {
-  double relative; /* L2 of the difference over L2 of the expected */
-  double largest;  /* absolute difference of an element */
+  double relative; /* L2 of the difference over L2 of the expected, in f32 */
+  double largest;  /* absolute difference of an element, in f32 */
+  double bf16;     /* relative, where products are in bf16; 0: as in f32 */
 } GoldenLimit;
 
 typedef struct {
-  const char *name; /* of a case, a '*' at its end matches any rest */
-  /* Runs every sub-case. False: the case could not be run (golden_fail()). */
-  bool (*run) (Golden *golden);
+  const char *prefix; /* of a case's directory name; the longest that fits */
+  /* Runs every sub-case. What cannot be run is told by golden_fail(). */
+  void (*run) (Golden *golden);
 } GoldenKind;
 
 /* What the runner offers to a kind. */
@@ -53,7 +54,7 @@ void golden_fail (Golden *golden, const char *format, ...)
 const DvProbe *golden_probe (Golden *golden, const char *file,
     const char *prefix, bool channels_last, GoldenLimit limit);
 
-extern const GoldenKind golden_text_kinds[]; /* each ends with a NULL name */
+extern const GoldenKind golden_text_kinds[]; /* each ends with a NULL prefix */
 extern const GoldenKind golden_dit_kinds[];
 extern const GoldenKind golden_vae_kinds[];
 extern const GoldenKind golden_audio_kinds[];

@@ -16,6 +16,18 @@
 #define DV_PROCEDURAL_RATE 24000    /* Hz, as the real model's */
 #define DV_PROCEDURAL_CHANNELS 2
 
+/* generator.h's functions for sessions of this generator. */
+DvSession *dv_procedural_session_new (DvModel *model, DvError *error);
+void dv_procedural_session_free (DvSession *session);
+void dv_procedural_session_reset (DvSession *session);
+DvStatus dv_procedural_session_save (
+    DvSession *session, uint8_t **data, size_t *size, DvError *error);
+DvStatus dv_procedural_session_load (
+    DvSession *session, const uint8_t *data, size_t size, DvError *error);
+DvStatus dv_procedural_session_step (DvSession *session,
+    const DvRequest *request, const DvSink *sink, DvReport *report,
+    DvError *error);
+
 /* Refuses what could not be drawn, in a sentence that names the number. */
 DvStatus dv_procedural_check (const DvRequest *request, DvError *error);
 

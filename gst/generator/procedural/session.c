@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../model.h"
 #include "painter.h"
 #include "stamp.h"
 #include "synth.h"
@@ -18,18 +19,18 @@
 #define WAIT_SLICE_NS 10000000 /* how often a wait looks at cancelled() */
 #define PACE_QUIET 0.9         /* the part of the pace without any frame */
 
-struct DvSession {
-  DvModel *model;
+typedef struct {
+  DvSession parent;
   DvTimeline timeline; /* the continuation state */
   DvTimeline next;     /* what it will be when the running step succeeds */
   DvPainter *painter;
   uint32_t width, height; /* the painter's */
   DvSynth synth;
-};
+} Session;
 
 /* One running step. Times are in nanoseconds. */
 typedef struct {
-  DvSession *session;
+  Session *session;
   const DvRequest *request;
   const DvSink *sink;
   DvError *error;
@@ -56,40 +57,36 @@ count_time (uint64_t *sum, uint64_t since)
 }
 
 DvSession *
-dv_session_new (DvModel *model, DvError *error)
+dv_procedural_session_new (DvModel *model, DvError *error)
 {
-  DvSession *session = calloc (1, sizeof *session);
+  Session *session = calloc (1, sizeof *session);
 
   if (!session) {
     dv_fail (error, DV_ERROR_MEMORY, "session",
         "no memory for a session of %zu bytes", sizeof *session);
     return NULL;
   }
-  session->model = dv_model_ref (model);
-  return session;
+  return &session->parent;
 }
 
 void
-dv_session_free (DvSession *session)
+dv_procedural_session_free (DvSession *session)
 {
-  if (!session)
-    return;
-  dv_painter_free (session->painter);
-  dv_model_unref (session->model);
+  dv_painter_free (((Session *)session)->painter);
   free (session);
 }
 
 void
-dv_session_reset (DvSession *session)
+dv_procedural_session_reset (DvSession *session)
 {
-  dv_timeline_clear (&session->timeline);
+  dv_timeline_clear (&((Session *)session)->timeline);
 }
 
 DvStatus
-dv_session_save (
+dv_procedural_session_save (
     DvSession *session, uint8_t **data, size_t *size, DvError *error)
 {
-  *data = dv_timeline_save (&session->timeline, size);
+  *data = dv_timeline_save (&((Session *)session)->timeline, size);
   if (!*data)
     return dv_fail (
         error, DV_ERROR_MEMORY, "save", "no memory for the saved state");
@@ -97,10 +94,10 @@ dv_session_save (
 }
 
 DvStatus
-dv_session_load (
+dv_procedural_session_load (
     DvSession *session, const uint8_t *data, size_t size, DvError *error)
 {
-  return dv_timeline_load (&session->timeline, data, size, error);
+  return dv_timeline_load (&((Session *)session)->timeline, data, size, error);
 }
 
 static bool
@@ -138,7 +135,7 @@ tell_progress (const Step *step, const char *stage, double fraction)
 static DvStatus
 prepare_painter (Step *step)
 {
-  DvSession *session = step->session;
+  Session *session = step->session;
   const DvRequest *request = step->request;
 
   if (session->painter && session->width == request->width &&
@@ -210,7 +207,7 @@ continue_timeline (Step *step)
 static DvStatus
 prepare_timeline (Step *step)
 {
-  DvSession *session = step->session;
+  Session *session = step->session;
   const DvRequest *request = step->request;
   DvStatus status;
 
@@ -399,9 +396,10 @@ fill_report (
 }
 
 DvStatus
-dv_session_step (DvSession *session, const DvRequest *request,
+dv_procedural_session_step (DvSession *parent, const DvRequest *request,
     const DvSink *sink, DvReport *report, DvError *error)
 {
+  Session *session = (Session *)parent;
   Step step = {.session = session,
       .request = request,
       .sink = sink,
