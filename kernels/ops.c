@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "check.h"
+#include "arguments.h"
 #include "device-private.h"
 
 const char *

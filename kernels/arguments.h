@@ -4,8 +4,8 @@
  *
  * Threads: pure.
  */
-#ifndef DV_CHECK_H
-#define DV_CHECK_H
+#ifndef DV_ARGUMENTS_H
+#define DV_ARGUMENTS_H
 
 #include "ops.h"
 

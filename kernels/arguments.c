@@ -4,7 +4,7 @@
  *
  * Threads: pure.
  */
-#include "check.h"
+#include "arguments.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
