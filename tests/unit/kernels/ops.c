@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Every op on every backend of this build: against ref, and on one thread
+ * against three, which must agree in every bit.  With --bench the speed of
+ * each instead.
+ *
+ * Threads: one, beside the devices' own.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+#include "rig.h"
+
+/* A backend and the instructions it may use. */
+static const struct {
+  const char *backend, *limit;
+} variants[] = {{"ref", NULL}, {"cpu", NULL}, {"cpu", "avx512"},
+    {"cpu", "avx2"}, {"cpu", "x86-64"}, {"cuda", NULL}};
+#define N_VARIANTS ((int)(sizeof variants / sizeof *variants))
+
+typedef void (*Cases) (Rig *rig);
+static const Cases families[] = {
+    rig_matmul, rig_attention, rig_norm, rig_conv, rig_pointwise, rig_audio};
+#define N_FAMILIES ((int)(sizeof families / sizeof *families))
+
+static void
+run (int variant, Cases cases, bool threads)
+{
+  DvDeviceSpec one = {.backend = variants[variant].backend,
+      .limit = variants[variant].limit,
+      .threads = threads ? 1 : 2};
+  DvDeviceSpec three = one, ref = {.backend = "ref"};
+  Rig rig;
+
+  three.threads = 3;
+  if (!rig_open (&rig, threads ? &one : &ref, threads ? &three : &one)) {
+    printf ("# no %s %s here\n", one.backend, one.limit ? one.limit : "");
+    rig_close (&rig);
+    return;
+  }
+  rig.exact = threads;
+  cases (&rig);
+  printf ("# %s: %d checks, worst %.2f of the tolerance\n",
+      rig.device[1]->about, rig.checks, rig.worst);
+  ck_assert_int_gt (rig.checks, 0);
+  ck_assert_int_eq (rig.failures, 0);
+  rig_close (&rig);
+}
+
+START_TEST (equals_ref)
+{
+  run (_i / N_FAMILIES, families[_i % N_FAMILIES], false);
+}
+END_TEST
+
+START_TEST (threads_change_nothing)
+{
+  run (_i / N_FAMILIES, families[_i % N_FAMILIES], true);
+}
+END_TEST
+
+int
+main (int argc, char **argv)
+{
+  Suite *suite = suite_create ("ops");
+  TCase *tests = tcase_create ("ops");
+  SRunner *runner;
+  int failed;
+
+  if (argc > 1 && strcmp (argv[1], "--bench") == 0)
+    return bench (argc > 2 ? argv[2] : NULL);
+  tcase_add_loop_test (tests, equals_ref, 0, N_VARIANTS * N_FAMILIES);
+  tcase_add_loop_test (
+      tests, threads_change_nothing, 0, N_VARIANTS * N_FAMILIES);
+  suite_add_tcase (suite, tests);
+  runner = srunner_create (suite);
+  srunner_run_all (runner, CK_ENV);
+  failed = srunner_ntests_failed (runner);
+  srunner_free (runner);
+  return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
