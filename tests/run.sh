@@ -169,6 +169,35 @@ meson_test ()
   echo "   $((SECONDS - started)) s"
 }
 
+# tokenizer: Gemma 3's tokenizer.json, which npm has, into the build directory
+# for the tests of the tokenizer; without it they are skipped.
+tokenizer_asked=''
+tokenizer ()
+{
+  local golden=$top/tests/goldens/tokenizer/gemma3.json name version file sum
+  [ -z "$tokenizer_asked${DREAMVERSE_TOKENIZER:-}" ] || return 0
+  tokenizer_asked=yes
+  read -r name version file sum < <($python -c '
+import json, sys
+g = json.load(open(sys.argv[1]))
+print(g["npm_package"], g["npm_version"], g["file"], g["sha256"])' "$golden")
+  file=$top/build/npm/node_modules/$name/$file
+  if [ ! -s "$file" ] && command -v npm >/dev/null; then
+    mkdir -p "$top/build/npm/log"
+    timeout 120 npm install --prefix "$top/build/npm" --no-save --no-audit \
+      --no-fund --ignore-scripts --fetch-retries 1 "$name@$version" \
+      >"$top/build/npm/log/install.log" 2>&1 </dev/null
+  fi
+  if [ ! -s "$file" ]; then
+    say "no tokenizer.json: npm is missing or cannot reach $name"
+  elif [ "$(sha256sum <"$file")" != "$sum  -" ]; then
+    say "$file is not the one that the golden was made with"
+    record "SHA-256 of $name" FAIL
+  else
+    export DREAMVERSE_TOKENIZER=$file
+  fi
+}
+
 main_ready=''
 main_build ()
 {
@@ -180,6 +209,9 @@ main_build ()
 }
 
 for suite in "${suites[@]}"; do
+  case $suite in
+    generator | asan | tsan) tokenizer ;;
+  esac
   case $suite in
     asan)
       build "$top/build-asan" -Db_sanitize=address,undefined -Db_lundef=false \

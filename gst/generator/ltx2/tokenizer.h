@@ -18,6 +18,10 @@
 
 typedef struct DvTokenizer DvTokenizer;
 
+/* @path: byte-pair encoding with byte fallback (model.type "BPE", vocab, merges
+ * as pairs or as "a b"), all of <0x00> to <0xFF>, <bos> 2 and <pad> 0, spaces
+ * replaced by U+2581, literal added_tokens; anything else is refused in one
+ * sentence. */
 DvTokenizer *dv_tokenizer_open (const char *path, DvError *error);
 void dv_tokenizer_free (DvTokenizer *tokenizer);
 
