@@ -26,7 +26,9 @@ typedef enum { DV_CROSS_OWN, DV_CROSS_OTHER } DvCrossRule;
 typedef struct {
   const DvTensor *latent;       /* [M, in] F32: tokens */
   const DvTensor *context;      /* [S, caption] F32: from the connectors */
-  const DvTensor *mask;         /* [M] F32 on the HOST: denoise mask; NULL: 1 */
+  const DvTensor *mask;         /* [M] F32 on the HOST: denoise mask; NULL: 1.
+                                 * On a dry stream data may be NULL: a few
+                                 * distinct values are planned for. */
   const DvPositions *positions; /* rope.h */
   const DvTensor *velocity;     /* out [M, out] F32 */
 } DvDitSide;
@@ -44,12 +46,16 @@ typedef struct {
                          * no caching */
 } DvDitForward;
 
-/* A session's cache of projected contexts and text keys and values; bounded
- * by @budget bytes of device memory (0: contexts only). */
+/* A session's cache: rotary tables of the last grid, the last prompt's
+ * projected contexts, and its text keys and values as far as @budget bytes of
+ * device memory go. A run gives the same bits with and without. */
 typedef struct DvDitCache DvDitCache;
 DvDitCache *dv_dit_cache_new (
     const DvDit *dit, uint64_t budget, DvError *error);
 void dv_dit_cache_free (DvDitCache *cache);
+/* Bytes of all text keys and values at so many context rows; 0 where they
+ * depend on the step (LTX-2.3). */
+uint64_t dv_dit_cache_bytes (const DvDit *dit, int64_t rows);
 
 /* @cache may be NULL. */
 void dv_dit_run (const DvDit *dit, DvStream *stream,

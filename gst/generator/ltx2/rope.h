@@ -13,7 +13,7 @@
 typedef struct {
   int n_axes;               /* 3 video (time, y, x), 1 audio and connectors */
   int64_t count[3];         /* distinct coordinates of the axis */
-  float *start[3], *end[3]; /* [count] seconds or pixels */
+  float *start[3], *end[3]; /* [count] seconds or pixels of the latent */
   int64_t tokens;
   int32_t *index; /* [tokens, n_axes] */
 } DvPositions;
@@ -33,19 +33,28 @@ typedef struct {
   int n_axes;
   double max[3]; /* 20, 2048, 2048 */
   double theta;
-  bool double_precision;
-  bool bf16_positions; /* FastVideo's variant (section 4.1) */
-  int first_axis;      /* cross-modal: the time axis alone (n_axes 1) */
+  bool double_precision; /* of the frequencies */
+  bool bf16_positions;   /* FastVideo's variant (section 4.1) */
 } DvRopeSpec;
 
-/* Tables on @device for dv_qk_norm(). */
+/* Tables for dv_qk_norm(). The first spec.n_axes axes of the positions are
+ * used: cross-modal attention takes the time axis of a video alone.  rope
+ * points into the structure, which must stay where it is. */
 typedef struct {
   DvRope rope;
-  DvTensor cos[3], sin[3], index;
+  DvTensor cos[3], sin[3]; /* [count of the axis, c] F32 */
+  DvTensor index;          /* [tokens, n_axes] I32 */
+  void *memory;            /* of dv_rope_tables_new() */
 } DvRopeTables;
 
-DvStatus dv_rope_tables (DvRopeTables *tables, DvDevice *device,
+/* Bytes of the tables; 0 when the specification makes no sense. */
+size_t dv_rope_bytes (const DvRopeSpec *spec, const DvPositions *positions);
+/* In memory of the device; dv_rope_tables_clear() them. */
+DvStatus dv_rope_tables_new (DvRopeTables *tables, DvDevice *device,
     const DvRopeSpec *spec, const DvPositions *positions, DvError *error);
 void dv_rope_tables_clear (DvDevice *device, DvRopeTables *tables);
+/* In the stream's arena; a dry stream gives tables without data. */
+void dv_rope_tables_take (DvRopeTables *tables, DvStream *stream,
+    const DvRopeSpec *spec, const DvPositions *positions);
 
 #endif
