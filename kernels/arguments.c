@@ -664,6 +664,29 @@ pixels (Check *c, const DvPixels *p)
           p->stride[i], i == 0 ? W : (W + 1) / 2);
 }
 
+static void
+guide (Check *c, const DvGuide *p)
+{
+  int64_t M, C;
+
+  tensor (c, "cond", p->cond, true, F32, SHAPE (-1, -1));
+  if (c->status != DV_OK)
+    return;
+  M = p->cond->shape[0];
+  C = p->cond->shape[1];
+  tensor (c, "out", p->out, true, F32, SHAPE (M, C));
+  tensor (c, "uncond", p->uncond, false, F32, SHAPE (M, C));
+  tensor (c, "perturbed", p->perturbed, false, F32, SHAPE (M, C));
+  tensor (c, "modality", p->modality, false, F32, SHAPE (M, C));
+  if (c->status != DV_OK)
+    return;
+  output (c, "out", p->out);
+  apart (c, p->out, "cond", p->cond, true);
+  apart (c, p->out, "uncond", p->uncond, true);
+  apart (c, p->out, "perturbed", p->perturbed, true);
+  apart (c, p->out, "modality", p->modality, true);
+}
+
 typedef void (*CheckFunc) (Check *c, const void *args);
 
 #define OP(name, Args)                                                         \
@@ -687,6 +710,7 @@ OP (noise, DvNoise)
 OP (snake, DvSnake)
 OP (fir_up, DvFirUp)
 OP (pixels, DvPixels)
+OP (guide, DvGuide)
 
 DvStatus
 dv_check (DvOp op, const void *args, DvError *error)
@@ -707,6 +731,7 @@ dv_check (DvOp op, const void *args, DvError *error)
       [DV_OP_SNAKE] = snake_args,
       [DV_OP_FIR_UP] = fir_up_args,
       [DV_OP_PIXELS] = pixels_args,
+      [DV_OP_GUIDE] = guide_args,
   };
   Check c = {.op = op, .status = DV_OK, .error = error};
 

@@ -29,6 +29,7 @@ dv_op_name (DvOp op)
       [DV_OP_SNAKE] = "snake",
       [DV_OP_FIR_UP] = "resampling",
       [DV_OP_PIXELS] = "pixels",
+      [DV_OP_GUIDE] = "guidance",
   };
 
   return names[op];
@@ -94,6 +95,7 @@ FRONT (dv_noise, DvNoise, DV_OP_NOISE)
 FRONT (dv_snake, DvSnake, DV_OP_SNAKE)
 FRONT (dv_fir_up, DvFirUp, DV_OP_FIR_UP)
 FRONT (dv_pixels, DvPixels, DV_OP_PIXELS)
+FRONT (dv_guide, DvGuide, DV_OP_GUIDE)
 
 void
 dv_copy (DvStream *stream, const DvTensor *out, const DvTensor *in)

@@ -240,6 +240,19 @@ typedef struct {
   float sigma, next;
 } DvEuler;
 
+/* Guidance on predictions of x0 (section 6.3):
+ *   g = c + (cfg-1) (c-u) + stg (c-p) + (mod-1) (c-m)
+ *   out = g (rescale std (c) / std (g) + 1 - rescale)
+ * with the deviations over the whole tensor, n - 1. out may be any input. */
+typedef struct {
+  const DvTensor *out;       /* [M, C] F32 */
+  const DvTensor *cond;      /* [M, C] F32: c */
+  const DvTensor *uncond;    /* u; NULL: its term is 0 */
+  const DvTensor *perturbed; /* p; NULL: its term is 0 */
+  const DvTensor *modality;  /* m; NULL: its term is 0 */
+  float cfg, stg, mod, rescale;
+} DvGuide;
+
 /* Standard normal numbers from Philox4x32-10, keyed by (seed, stream):
  * element i is a function of the key and i alone (philox.h). */
 typedef struct {
@@ -298,6 +311,7 @@ typedef enum {
   DV_OP_SNAKE,
   DV_OP_FIR_UP,
   DV_OP_PIXELS,
+  DV_OP_GUIDE,
   DV_N_OPS
 } DvOp;
 
@@ -359,6 +373,7 @@ void dv_noise (DvStream *stream, const DvNoise *args);
 void dv_snake (DvStream *stream, const DvSnake *args);
 void dv_fir_up (DvStream *stream, const DvFirUp *args);
 void dv_pixels (DvStream *stream, const DvPixels *args);
+void dv_guide (DvStream *stream, const DvGuide *args);
 
 /* Out = in, dense, host or device on either side, same dtype and count. */
 void dv_copy (DvStream *stream, const DvTensor *out, const DvTensor *in);

@@ -36,6 +36,7 @@ DV_REF_OP (noise);
 DV_REF_OP (snake);
 DV_REF_OP (fir_up);
 DV_REF_OP (pixels);
+DV_REF_OP (guide);
 
 /* ---- ref.c: weights, as another CPU backend may want them too ---- */
 
