@@ -49,5 +49,7 @@ const DvTensor *dv_checkpoint_find (
 /* The i-th tensor of a part and its name; NULL past the last. */
 const DvTensor *dv_checkpoint_nth (
     const DvCheckpoint *checkpoint, DvPart part, size_t i, const char **name);
+/* Bytes of a part's tensors in their files. */
+uint64_t dv_checkpoint_bytes (const DvCheckpoint *checkpoint, DvPart part);
 
 #endif

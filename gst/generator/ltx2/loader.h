@@ -28,17 +28,22 @@ typedef struct {
   bool counting;
 
   /* The loader's own. */
-  uint64_t bytes_read;     /* of the mapped weights */
-  uint64_t bytes_resident; /* made beside the mapping */
+  uint64_t bytes_read;     /* of the mapped weights; counting: would be */
+  uint64_t bytes_resident; /* made beside the mapping, likewise */
   DvStatus status;
   DvError error;
   bool *used; /* [tensors of the part] */
+  /* After dv_loader_finish(): how many tensors of the part nothing asked for,
+   * and the first one's name, for whoever logs. */
+  size_t n_extra;
+  char extra[160];
 } DvLoader;
 
 /* Zero @loader, fill the first block of fields, then: */
 DvStatus dv_loader_begin (DvLoader *loader, DvError *error);
-/* Says how it went, and names a tensor of the part that nothing asked for
- * unless it is one of those to be ignored (section 2.4). */
+/* Says how it went. A tensor that nothing asked for is no failure (section
+ * 2.4), but is counted and named in the loader's fields. May be called once
+ * more than dv_loader_begin(). */
 DvStatus dv_loader_finish (DvLoader *loader, DvError *error);
 
 /* A weight of exactly this shape. The name is printf-like. */

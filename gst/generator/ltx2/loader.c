@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Loading a part's weights (loader.h): every tensor is read once, front to
+ * back, while it is looked at for NaN and infinity, and then prepared.
+ */
+#include "checkpoint-private.h"
+#include "loader.h"
+#include "lora.h"
+#include "names.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Fills name[] from the format. */
+#define FORMAT_NAME(name, format)                                              \
+  do {                                                                         \
+    va_list args_;                                                             \
+    va_start (args_, format);                                                  \
+    vsnprintf (name, sizeof name, format, args_);                              \
+    va_end (args_);                                                            \
+  } while (0)
+
+static const DvPartTensors *
+tensors (const DvLoader *loader)
+{
+  return &loader->checkpoint->part[loader->part];
+}
+
+static void __attribute__ ((format (printf, 3, 4)))
+fail (DvLoader *loader, DvStatus code, const char *format, ...)
+{
+  char text[320];
+
+  if (loader->status != DV_OK)
+    return;
+  FORMAT_NAME (text, format);
+  loader->status = dv_fail (&loader->error, code, "load", "%s: %s",
+      tensors (loader)->where ? tensors (loader)->where
+                              : dv_part_name (loader->part),
+      text);
+}
+
+DvStatus
+dv_loader_begin (DvLoader *loader, DvError *error)
+{
+  const char *target, *path;
+  const DvPartTensors *part = tensors (loader);
+
+  loader->used = NULL;
+  loader->status = DV_OK;
+  loader->bytes_read = loader->bytes_resident = 0;
+  loader->n_extra = 0;
+  loader->extra[0] = 0;
+  if (loader->part == DV_PART_DIT && loader->loras)
+    for (size_t i = 0; (target = dv_loras_target (loader->loras, i, &path));
+         i++)
+      if (!dv_part_find (part, target))
+        return dv_fail (error, DV_ERROR_FORMAT, "load",
+            "The LoRA %s changes %.128s, which the model in %s does not have.",
+            path, target, part->where ? part->where : "memory");
+  loader->used = calloc (part->count + 1, sizeof *loader->used);
+  if (!loader->used)
+    return dv_fail (error, DV_ERROR_MEMORY, "load",
+        "There is no memory left to load the %s.", dv_part_name (loader->part));
+  return DV_OK;
+}
+
+DvStatus
+dv_loader_finish (DvLoader *loader, DvError *error)
+{
+  const DvPartTensors *part = tensors (loader);
+
+  for (size_t i = 0; loader->used && i < part->count; i++) {
+    if (loader->used[i])
+      continue;
+    if (loader->n_extra++ == 0)
+      snprintf (loader->extra, sizeof loader->extra, "%s", part->named[i].name);
+  }
+  free (loader->used);
+  loader->used = NULL;
+  if (loader->status != DV_OK && error)
+    *error = loader->error;
+  return loader->status;
+}
+
+bool
+dv_loader_has (const DvLoader *loader, const char *format, ...)
+{
+  char name[DV_MAX_NAME];
+
+  FORMAT_NAME (name, format);
+  return dv_part_find (tensors (loader), name) != NULL;
+}
+
+void
+dv_loader_ignore (DvLoader *loader, const char *format, ...)
+{
+  char name[DV_MAX_NAME];
+  const DvNamed *named;
+
+  FORMAT_NAME (name, format);
+  named = dv_part_find (tensors (loader), name);
+  if (named && loader->used)
+    loader->used[named - tensors (loader)->named] = true;
+}
+
+/* ---- finding ---- */
+
+/* The named tensor if it has this shape; a failure and NULL if not. */
+static const DvNamed *
+take (DvLoader *loader, const char *name, int n_dims, const int64_t *shape)
+{
+  char have[96], want[96];
+  const DvNamed *named;
+  DvTensor expected;
+
+  if (loader->status != DV_OK)
+    return NULL;
+  if (!loader->used) {
+    fail (loader, DV_ERROR_ARGUMENT, "the loader was not begun.");
+    return NULL;
+  }
+  named = dv_part_find (tensors (loader), name);
+  if (!named) {
+    fail (loader, DV_ERROR_FORMAT, "the tensor %.128s is missing.", name);
+    return NULL;
+  }
+  expected = dv_tensor (NULL, named->tensor->dtype, n_dims, shape);
+  if (!dv_tensor_same_shape (named->tensor, &expected)) {
+    fail (loader, DV_ERROR_FORMAT, "the tensor %.128s is %s and should be %s.",
+        name, dv_tensor_describe (named->tensor, have, sizeof have),
+        dv_tensor_describe (&expected, want, sizeof want));
+    return NULL;
+  }
+  loader->used[named - tensors (loader)->named] = true;
+  return named;
+}
+
+/* ---- NaN and infinity ---- */
+
+/* Whether all exponents are less than the highest. The blocks let the compiler
+ * use vectors. */
+#define ALL_FINITE(type, data, count, mask)                                    \
+  do {                                                                         \
+    const uint8_t *bytes_ = (const uint8_t *)(data);                           \
+    for (int64_t i_ = 0; i_ < (count); i_ += 4096) {                           \
+      int64_t n_ = (count)-i_ < 4096 ? (count)-i_ : 4096;                      \
+      unsigned bad_ = 0;                                                       \
+      for (int64_t j_ = 0; j_ < n_; j_++) {                                    \
+        type v_;                                                               \
+        memcpy (&v_, bytes_ + (i_ + j_) * (int64_t)sizeof v_, sizeof v_);      \
+        bad_ |= (v_ & (mask)) == (mask);                                       \
+      }                                                                        \
+      if (bad_)                                                                \
+        return false;                                                          \
+    }                                                                          \
+  } while (0)
+
+static bool
+all_finite (const DvTensor *t)
+{
+  int64_t count = dv_tensor_count (t);
+
+  switch (t->dtype) {
+    case DV_BF16:
+      ALL_FINITE (uint16_t, t->data, count, 0x7f80u);
+      break;
+    case DV_F16:
+      ALL_FINITE (uint16_t, t->data, count, 0x7c00u);
+      break;
+    case DV_F32:
+      ALL_FINITE (uint32_t, t->data, count, 0x7f800000u);
+      break;
+    case DV_F64:
+      ALL_FINITE (uint64_t, t->data, count, UINT64_C (0x7ff0000000000000));
+      break;
+    default:
+      break;
+  }
+  return true;
+}
+
+/* ---- preparing ---- */
+
+static bool
+is_float (DvDtype dtype)
+{
+  return dtype == DV_F32 || dtype == DV_BF16 || dtype == DV_F16;
+}
+
+static float
+value_at (const DvTensor *t, int64_t i)
+{
+  uint16_t h;
+  float f;
+
+  if (t->dtype == DV_F32) {
+    memcpy (&f, (const uint8_t *)t->data + 4 * i, 4);
+    return f;
+  }
+  memcpy (&h, (const uint8_t *)t->data + 2 * i, 2);
+  return t->dtype == DV_BF16 ? dv_f32_from_bf16 (h) : dv_f32_from_f16 (h);
+}
+
+/* A copy that is aligned, for a file that is not. */
+static DvTensor
+aligned_copy (DvLoader *loader, const DvTensor *from)
+{
+  DvTensor copy = dv_tensor_new (from->dtype, from->n_dims, from->shape);
+
+  if (!copy.data) {
+    fail (loader, DV_ERROR_MEMORY,
+        "there is no memory left for the weights (%zu bytes).",
+        dv_tensor_bytes (from));
+    dv_tensor_clear (&copy);
+    return (DvTensor){0};
+  }
+  memcpy (copy.data, from->data, dv_tensor_bytes (from));
+  return copy;
+}
+
+/* The weight with its LoRAs: float32 while they are added, then rounded to
+ * what the products take. */
+static DvTensor
+merged_copy (DvLoader *loader, const char *name, const DvTensor *from)
+{
+  int64_t count = dv_tensor_count (from);
+  DvTensor sum = dv_tensor_new (DV_F32, from->n_dims, from->shape), rounded;
+  float *data = sum.data;
+
+  if (!sum.data)
+    goto no_memory;
+  for (int64_t i = 0; i < count; i++)
+    data[i] = value_at (from, i);
+  if (dv_loras_merge (loader->loras, name, data, from->shape[0],
+          count / from->shape[0], &loader->error) != DV_OK) {
+    loader->status = loader->error.code;
+    dv_tensor_clear (&sum);
+    return (DvTensor){0};
+  }
+  if (loader->compute != DV_BF16)
+    return sum;
+  rounded = dv_tensor_new (DV_BF16, from->n_dims, from->shape);
+  if (!rounded.data)
+    goto no_memory;
+  for (int64_t i = 0; i < count; i++)
+    ((uint16_t *)rounded.data)[i] = dv_bf16_from_f32 (data[i]);
+  dv_tensor_clear (&sum);
+  return rounded;
+
+no_memory:
+  fail (loader, DV_ERROR_MEMORY,
+      "there is no memory left to merge a LoRA into %.128s.", name);
+  dv_tensor_clear (&sum);
+  return (DvTensor){0};
+}
+
+static bool
+is_merged (const DvLoader *loader, const char *name)
+{
+  return loader->part == DV_PART_DIT && loader->loras &&
+         dv_loras_touch (loader->loras, name);
+}
+
+/* What a weight takes beside the mapping. */
+static uint64_t
+resident (const DvLoader *loader, DvUse use, const DvNamed *named)
+{
+  const DvTensor *t = named->tensor;
+  bool merged = is_merged (loader, named->name);
+  DvDtype dtype = merged ? loader->compute : t->dtype;
+  uint64_t bytes = dv_weight_bytes (
+      loader->device, use, loader->compute, dtype, t->n_dims, t->shape);
+
+  if (bytes == 0 && merged)
+    bytes = (uint64_t)dv_tensor_count (t) * dv_dtype_size (dtype);
+  else if (bytes == 0 && !dv_safetensors_aligned (t))
+    bytes = dv_tensor_bytes (t);
+  return bytes;
+}
+
+static void
+advance (DvLoader *loader, uint64_t bytes)
+{
+  loader->bytes_read += bytes;
+  if (loader->progress)
+    loader->progress (loader->user, loader->bytes_read);
+}
+
+/* Reads, looks at and prepares one tensor. */
+static DvWeight
+prepare (DvLoader *loader, DvUse use, const DvNamed *named)
+{
+  const DvTensor *from = named->tensor;
+  bool merged = is_merged (loader, named->name);
+  DvTensor host = *from;
+  DvWeight w = {0};
+  char text[96];
+
+  dv_safetensors_will_read (named->file, from);
+  if (use != DV_USE_PLAIN && !is_float (from->dtype)) {
+    fail (loader, DV_ERROR_FORMAT,
+        "the weight %.128s is %s: quantised files cannot be used, take the "
+        "BF16 file of the same model.",
+        named->name, dv_tensor_describe (from, text, sizeof text));
+    return w;
+  }
+  if (!all_finite (from)) {
+    fail (loader, DV_ERROR_FORMAT,
+        "the tensor %.128s holds NaN or infinity: the file is damaged.",
+        named->name);
+    return w;
+  }
+  if (merged && is_float (from->dtype))
+    host = merged_copy (loader, named->name, from);
+  else if (!dv_safetensors_aligned (from))
+    host = aligned_copy (loader, from);
+  if (loader->status != DV_OK)
+    return w;
+  host.device = NULL;
+  loader->status = dv_weight_prepare (
+      loader->device, &w, use, loader->compute, &host, &loader->error);
+  if (loader->status != DV_OK) {
+    dv_tensor_clear (&host);
+    return (DvWeight){0};
+  }
+  /* A backend that uses host memory as it is takes our copy over. */
+  if (host.owner == DV_OWNED && w.data.data == host.data)
+    w.data.owner = DV_OWNED;
+  else
+    dv_tensor_clear (&host);
+  if (w.data.data != from->data)
+    dv_safetensors_done (named->file, from);
+  return w;
+}
+
+static DvWeight
+load (DvLoader *loader, DvUse use, int n_dims, const int64_t *shape,
+    const char *name)
+{
+  const DvNamed *named = take (loader, name, n_dims, shape);
+  DvWeight w = {0};
+
+  if (!named)
+    return w;
+  loader->bytes_resident += resident (loader, use, named);
+  if (loader->counting) {
+    w.use = use;
+    w.compute = loader->compute;
+    w.n_dims = n_dims;
+    memcpy (w.shape, shape, (size_t)n_dims * sizeof *shape);
+    w.data = dv_tensor (NULL, named->tensor->dtype, n_dims, shape);
+    loader->bytes_read += dv_tensor_bytes (named->tensor);
+    return w;
+  }
+  w = prepare (loader, use, named);
+  if (loader->status == DV_OK)
+    advance (loader, dv_tensor_bytes (named->tensor));
+  return w;
+}
+
+DvWeight
+dv_load (DvLoader *loader, DvUse use, int n_dims, const int64_t *shape,
+    const char *format, ...)
+{
+  char name[DV_MAX_NAME];
+
+  FORMAT_NAME (name, format);
+  return load (loader, use, n_dims, shape, name);
+}
+
+/* ---- vectors and tables ---- */
+
+static DvTensor
+load_plain (
+    DvLoader *loader, int n_dims, const int64_t *shape, const char *name)
+{
+  DvWeight w = load (loader, DV_USE_PLAIN, n_dims, shape, name);
+  DvTensor t = w.data;
+
+  if (loader->counting && loader->status == DV_OK)
+    t = dv_tensor (NULL, is_float (t.dtype) ? DV_F32 : t.dtype, n_dims, shape);
+  return t;
+}
+
+DvTensor
+dv_load_plain (
+    DvLoader *loader, int n_dims, const int64_t *shape, const char *format, ...)
+{
+  char name[DV_MAX_NAME];
+
+  FORMAT_NAME (name, format);
+  return load_plain (loader, n_dims, shape, name);
+}
+
+void
+dv_plain_clear (DvDevice *device, DvTensor *t)
+{
+  DvWeight w = {.use = DV_USE_PLAIN, .n_dims = t->n_dims, .data = *t};
+
+  if (t->data)
+    dv_weight_clear (device, &w);
+  memset (t, 0, sizeof *t);
+}
+
+/* ---- linear layers ---- */
+
+DvLinear
+dv_load_linear (DvLoader *loader, int64_t out, int64_t in, bool bias,
+    const char *format, ...)
+{
+  char prefix[DV_MAX_NAME], name[DV_MAX_NAME + 8];
+  DvLinear linear = {{0}};
+
+  FORMAT_NAME (prefix, format);
+  snprintf (name, sizeof name, "%s.weight", prefix);
+  linear.w = load (loader, DV_USE_MATMUL, 2, (const int64_t[]){out, in}, name);
+  snprintf (name, sizeof name, "%s.bias", prefix);
+  if (bias)
+    linear.bias = load_plain (loader, 1, (const int64_t[]){out}, name);
+  return linear;
+}
+
+void
+dv_linear_clear (DvDevice *device, DvLinear *linear)
+{
+  dv_weight_clear (device, &linear->w);
+  dv_plain_clear (device, &linear->bias);
+}
