@@ -298,6 +298,8 @@ gate_refused (GstDreamverseGate *self, GstFlowReturn flow)
   GstDreamverseTimeline *timeline = self->timeline;
   GstStructure *segment = NULL;
 
+  GST_DEBUG_OBJECT (self, "nothing is taken any more: %s, downstream %s",
+      gst_flow_get_name (flow), gst_flow_get_name (timeline->flow));
   self->flow = flow;
   self->state->failed = TRUE;
   gst_dreamverse_gate_clear_queue (self);

@@ -217,6 +217,29 @@ negotiation_failed (GstDreamverseSrc *src, GstDreamverseSrcLane *lane,
   return FALSE;
 }
 
+void
+gst_dreamverse_src_refused (GstDreamverseSrc *src, GstDreamverseLane which)
+{
+  GstDreamverseSrcLane *lane = &src->lane[which];
+  GstCaps *accepted = gst_pad_peer_query_caps (lane->pad, NULL);
+
+  negotiation_failed (src, lane, lane->caps, accepted);
+  gst_caps_unref (accepted);
+}
+
+/* A caps event also fails where downstream stops, flushes, has ended or is
+ * being linked anew. It is sent again before the next buffer, and if it is the
+ * caps that are not wanted, that buffer says so. */
+static gboolean
+peer_refuses (GstDreamverseSrcLane *lane, GstCaps *caps)
+{
+  GstPad *peer = gst_pad_get_peer (lane->pad);
+  gboolean refuses = peer && !gst_pad_query_accept_caps (peer, caps);
+
+  gst_clear_object (&peer);
+  return refuses;
+}
+
 static gboolean
 size_fits (const DvModelInfo *info, gint side)
 {
@@ -344,7 +367,7 @@ gst_dreamverse_src_negotiate (GstDreamverseSrc *src, GstDreamverseLane which)
     ok = check_size (src, width, height);
   }
   if (ok && !gst_pad_push_event (lane->pad, gst_event_new_caps (caps)) &&
-      gst_pad_is_linked (lane->pad)) {
+      peer_refuses (lane, caps)) {
     GstCaps *accepted = gst_pad_peer_query_caps (lane->pad, NULL);
 
     ok = negotiation_failed (src, lane, caps, accepted);

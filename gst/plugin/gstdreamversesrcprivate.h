@@ -186,6 +186,8 @@ GstCaps *gst_dreamverse_src_possible_caps (
  * caps event. On FALSE an error was posted unless the pad is flushing. */
 gboolean gst_dreamverse_src_negotiate (
     GstDreamverseSrc *src, GstDreamverseLane lane);
+/* A buffer came back because downstream does not want its caps: an error. */
+void gst_dreamverse_src_refused (GstDreamverseSrc *src, GstDreamverseLane lane);
 
 /* ---- gstdreamversesrcworker.c ---- */
 

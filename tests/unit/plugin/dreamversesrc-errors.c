@@ -78,6 +78,58 @@ GST_START_TEST (test_peer_chooses_size)
 }
 GST_END_TEST
 
+static gint caps_to_fail;
+static GstPadEventFunction harness_event;
+
+/* As a pad whose element is being stopped, or flushed, or cannot be set up. */
+static gboolean
+fail_caps (GstPad *pad, GstObject *parent, GstEvent *event)
+{
+  if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS && caps_to_fail != 0) {
+    caps_to_fail--;
+    gst_event_unref (event);
+    return FALSE;
+  }
+  return harness_event (pad, parent, event);
+}
+
+/* A caps event that only got lost is sent again, and nobody has refused. */
+GST_START_TEST (test_a_caps_event_that_gets_lost_is_no_refusal)
+{
+  Fixture f;
+  GPtrArray *pulled;
+
+  fixture_init (&f, source_new ("segments", 2, NULL));
+  gst_harness_set_drop_buffers (f.audio, TRUE);
+  caps_to_fail = 1;
+  harness_event = GST_PAD_EVENTFUNC (f.video->sinkpad);
+  gst_pad_set_event_function (f.video->sinkpad, fail_caps);
+  fixture_play (&f);
+  pulled = pull_all (f.video);
+  fail_unless_equals_int (pulled->len, 2 * FRAMES - OVERLAP);
+  fail_if (gst_bus_pop_filtered (f.bus, GST_MESSAGE_ERROR));
+  g_ptr_array_unref (pulled);
+  fixture_clear (&f);
+}
+GST_END_TEST
+
+/* It says that it would take them, and then does not. */
+GST_START_TEST (test_peer_fails_to_take_what_it_accepts)
+{
+  Fixture f;
+
+  fixture_init (&f, source_new ("segments", 2, NULL));
+  caps_to_fail = -1;
+  harness_event = GST_PAD_EVENTFUNC (f.video->sinkpad);
+  gst_pad_set_event_function (f.video->sinkpad, fail_caps);
+  fixture_play (&f);
+  expect_error (
+      f.bus, GST_CORE_ERROR, GST_CORE_ERROR_NEGOTIATION, "does not accept");
+  g_ptr_array_unref (pull_all (f.audio));
+  fixture_clear (&f);
+}
+GST_END_TEST
+
 /* The peer changes its mind while the stream runs. */
 GST_START_TEST (test_peer_refuses_later)
 {
@@ -250,6 +302,8 @@ dreamversesrc_errors_suite (void)
   tcase_add_test (tc, test_peer_refuses_size);
   tcase_add_test (tc, test_peer_chooses_size);
   tcase_add_test (tc, test_peer_refuses_later);
+  tcase_add_test (tc, test_a_caps_event_that_gets_lost_is_no_refusal);
+  tcase_add_test (tc, test_peer_fails_to_take_what_it_accepts);
   tcase_add_test (tc, test_same_caps_survive_a_reconfigure);
   tcase_add_test (tc, test_peer_refuses_rate);
   tcase_add_test (tc, test_audio_overlap_below_overlap);
