@@ -211,7 +211,9 @@ gate_enqueue_event (GstDreamverseGate *self, GstEvent *event)
   g_mutex_unlock (&timeline->lock);
   if (!ok)
     gst_event_unref (event);
-  return ok;
+  /* That would be an error upstream, where all is only being stopped: the next
+   * buffer is told so. */
+  return TRUE;
 }
 
 static gboolean

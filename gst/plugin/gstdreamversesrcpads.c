@@ -212,8 +212,6 @@ handle_flow (GstDreamverseSrc *src, GstDreamverseLane which, GstFlowReturn flow)
   g_mutex_unlock (&src->lock);
   if (flow == GST_FLOW_OK)
     return;
-  GST_DEBUG_OBJECT (lane->pad, "downstream says %s, both pads %s",
-      gst_flow_get_name (flow), gst_flow_get_name (combined));
   if (flow == GST_FLOW_FLUSHING) {
     lane->discont = TRUE;
     gst_pad_pause_task (lane->pad);
@@ -237,6 +235,8 @@ handle_flow (GstDreamverseSrc *src, GstDreamverseLane which, GstFlowReturn flow)
     gst_pad_pause_task (lane->pad);
     return;
   }
+  GST_DEBUG_OBJECT (lane->pad, "downstream says %s, both pads %s",
+      gst_flow_get_name (flow), gst_flow_get_name (combined));
   if (flow == GST_FLOW_NOT_NEGOTIATED)
     gst_dreamverse_src_refused (src, which);
   else if (gst_dreamverse_src_fail (src, run))

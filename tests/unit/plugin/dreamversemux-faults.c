@@ -481,6 +481,117 @@ GST_START_TEST (test_stops_at_any_moment)
 
 GST_END_TEST;
 
+typedef struct {
+  GstElement *mux;
+  GstPad *pad;
+  GMutex lock;
+  GCond cond;
+  gboolean held, go;
+  GstFlowReturn flow;
+} Stop;
+
+/* Downstream takes its time, so that stopping takes as long. */
+static GstPadProbeReturn
+hold_output (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Stop *stop = data;
+  gint64 until = g_get_monotonic_time () + BOUND * G_USEC_PER_SEC;
+
+  g_mutex_lock (&stop->lock);
+  stop->held = TRUE;
+  g_cond_broadcast (&stop->cond);
+  while (!stop->go && g_cond_wait_until (&stop->cond, &stop->lock, until))
+    ;
+  g_mutex_unlock (&stop->lock);
+  return GST_PAD_PROBE_OK;
+}
+
+static GstBuffer *
+make_sound (guint n)
+{
+  GstBuffer *buffer = gst_buffer_new_allocate (NULL, 64, NULL);
+
+  gst_buffer_memset (buffer, 0, 0, 64);
+  GST_BUFFER_PTS (buffer) = gst_util_uint64_scale (n, 1024 * GST_SECOND, 48000);
+  GST_BUFFER_DTS (buffer) = GST_BUFFER_PTS (buffer);
+  GST_BUFFER_DURATION (buffer) = GST_SECOND * 1024 / 48000;
+  return buffer;
+}
+
+static gpointer
+push_sound (gpointer data)
+{
+  Stop *stop = data;
+  guint n;
+
+  for (n = 0; stop->flow == GST_FLOW_OK; n++)
+    stop->flow = gst_pad_push (stop->pad, make_sound (n));
+  return NULL;
+}
+
+static gpointer
+stop_mux (gpointer data)
+{
+  gst_element_set_state (((Stop *)data)->mux, GST_STATE_READY);
+  return NULL;
+}
+
+/* What is sent while it is being stopped comes back as flushing: an error
+ * would be upstream's, and on the bus. */
+GST_START_TEST (test_stopping_is_no_error_upstream)
+{
+  Stop stop = {gst_element_factory_make ("dreamversemux", NULL)};
+  gint64 until = g_get_monotonic_time () + BOUND * G_USEC_PER_SEC;
+  GstPad *src = gst_element_get_static_pad (stop.mux, "src");
+  GstPad *sink = gst_element_request_pad_simple (stop.mux, "audio");
+  GThread *pushing, *stopping;
+  GstSegment segment;
+  GstCaps *caps;
+
+  stop.pad = gst_pad_new ("src", GST_PAD_SRC);
+  g_mutex_init (&stop.lock);
+  g_cond_init (&stop.cond);
+  gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_BUFFER, hold_output, &stop, NULL);
+  gst_pad_set_active (stop.pad, TRUE);
+  fail_unless_equals_int (gst_pad_link (stop.pad, sink), GST_PAD_LINK_OK);
+  gst_element_set_state (stop.mux, GST_STATE_PLAYING);
+  gst_pad_push_event (stop.pad, gst_event_new_stream_start ("s"));
+  caps = gst_caps_from_string (
+      "audio/mpeg, mpegversion=4, stream-format=raw, rate=48000, channels=2, "
+      "codec_data=(buffer)1190");
+  gst_pad_push_event (stop.pad, gst_event_new_caps (caps));
+  gst_caps_unref (caps);
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_pad_push_event (stop.pad, gst_event_new_segment (&segment));
+  pushing = g_thread_new ("push", push_sound, &stop);
+  g_mutex_lock (&stop.lock);
+  while (!stop.held)
+    fail_unless (g_cond_wait_until (&stop.cond, &stop.lock, until));
+  g_mutex_unlock (&stop.lock);
+  stopping = g_thread_new ("stop", stop_mux, &stop);
+  g_thread_join (pushing);
+  fail_unless_equals_int (stop.flow, GST_FLOW_FLUSHING);
+  segment.base = GST_SECOND;
+  gst_pad_push_event (stop.pad, gst_event_new_segment (&segment));
+  fail_unless_equals_int (
+      gst_pad_push (stop.pad, make_sound (0)), GST_FLOW_FLUSHING);
+  g_mutex_lock (&stop.lock);
+  stop.go = TRUE;
+  g_cond_broadcast (&stop.cond);
+  g_mutex_unlock (&stop.lock);
+  g_thread_join (stopping);
+  gst_element_set_state (stop.mux, GST_STATE_NULL);
+  gst_pad_set_active (stop.pad, FALSE);
+  gst_object_unref (stop.pad);
+  gst_object_unref (sink);
+  gst_object_unref (src);
+  gst_object_unref (stop.mux);
+  g_mutex_clear (&stop.lock);
+  g_cond_clear (&stop.cond);
+}
+
+GST_END_TEST;
+
 /* ---- pads ---- */
 
 GST_START_TEST (test_latency_is_said)
@@ -547,6 +658,7 @@ dreamversemux_faults_suite (void)
   tcase_add_test (tc, test_size_changes_between_segments);
   tcase_add_test (tc, test_control_passes_during_resets);
   tcase_add_test (tc, test_stops_at_any_moment);
+  tcase_add_test (tc, test_stopping_is_no_error_upstream);
   tcase_add_test (tc, test_latency_is_said);
   tcase_add_test (tc, test_pads_are_requested_once);
   return s;
