@@ -13,6 +13,10 @@
 #define BLOCK_USUAL 8 /* what a coder's noise cannot hide */
 #define BLOCK_MAX 32
 
+_Static_assert(DV_STAMP_BITS *BLOCK_MIN *BLOCK_MIN <=
+                   DV_PROCEDURAL_MIN_SIZE * DV_PROCEDURAL_MIN_SIZE,
+    "the strip fits into the smallest picture");
+
 /* Around a click the sound is off, then comes back. Samples. */
 #define HUSH 960
 #define HUSH_EDGE 480

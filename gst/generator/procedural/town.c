@@ -115,16 +115,18 @@ town_paint_city (
           float sx = (across - 0.32f) / 0.2f, sy = (top - up) / (top * 0.55f);
           float off = sx < 0 ? -sx : sx > 1 ? sx - 1 : 0;
           float offy = sy < 0.1f ? 0.1f - sy : sy > 0.9f ? sy - 0.9f : 0;
-          uint32_t stroke = dv_hash2 ((uint32_t)(sy * 14), b.hash);
 
           c = rgb_add (
               c, rgb_scale (n, neon * 0.3f * dv_max (0, 1 - off * 1.1f) *
                                    dv_max (0, 1 - offy * 5)));
-          if (off <= 0 && offy <= 0)
+          if (off <= 0 && offy <= 0) {
+            uint32_t stroke = dv_hash2 ((uint32_t)(sy * 14), b.hash);
+
             c = rgb_mix (c, stroke & 3 ? n : rgb8 (255, 244, 250),
                 neon * (stroke % 5 && (((uint32_t)(sx * 5)) ^ stroke) % 3
                                ? 0.9f
                                : 0.25f));
+          }
         }
         /* Light of the street climbs the fronts. */
         c = rgb_add (
