@@ -568,6 +568,26 @@ gather (Check *c, const DvGather *p)
 }
 
 static void
+spread (Check *c, const DvSpread *p)
+{
+  int64_t L;
+
+  tensor (c, "x", p->x, true, FLOAT, SHAPE (-1, -1, -1));
+  not_empty (c, "x", p->x);
+  if (c->status != DV_OK)
+    return;
+  L = p->x->shape[0];
+  tensor (c, "s", p->s, true, F32, SHAPE (L));
+  tensor (c, "b", p->b, true, F32, SHAPE (L));
+  if (c->status != DV_OK)
+    return;
+  output (c, "s", p->s);
+  output (c, "b", p->b);
+  apart (c, p->s, "x", p->x, false);
+  apart (c, p->b, "x", p->x, false);
+}
+
+static void
 euler (Check *c, const DvEuler *p)
 {
   int64_t M, C;
@@ -705,6 +725,7 @@ OP (shuffle, DvShuffle)
 OP (group_norm, DvGroupNorm)
 OP (map, DvMap)
 OP (gather, DvGather)
+OP (spread, DvSpread)
 OP (euler, DvEuler)
 OP (noise, DvNoise)
 OP (snake, DvSnake)
@@ -726,6 +747,7 @@ dv_check (DvOp op, const void *args, DvError *error)
       [DV_OP_GROUP_NORM] = group_norm_args,
       [DV_OP_MAP] = map_args,
       [DV_OP_GATHER] = gather_args,
+      [DV_OP_SPREAD] = spread_args,
       [DV_OP_EULER] = euler_args,
       [DV_OP_NOISE] = noise_args,
       [DV_OP_SNAKE] = snake_args,

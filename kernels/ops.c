@@ -24,6 +24,7 @@ dv_op_name (DvOp op)
       [DV_OP_GROUP_NORM] = "group norm",
       [DV_OP_MAP] = "elementwise",
       [DV_OP_GATHER] = "gather",
+      [DV_OP_SPREAD] = "spread",
       [DV_OP_EULER] = "Euler step",
       [DV_OP_NOISE] = "noise",
       [DV_OP_SNAKE] = "snake",
@@ -90,6 +91,7 @@ FRONT (dv_shuffle, DvShuffle, DV_OP_SHUFFLE)
 FRONT (dv_group_norm, DvGroupNorm, DV_OP_GROUP_NORM)
 FRONT (dv_map, DvMap, DV_OP_MAP)
 FRONT (dv_gather, DvGather, DV_OP_GATHER)
+FRONT (dv_spread, DvSpread, DV_OP_SPREAD)
 FRONT (dv_euler, DvEuler, DV_OP_EULER)
 FRONT (dv_noise, DvNoise, DV_OP_NOISE)
 FRONT (dv_snake, DvSnake, DV_OP_SNAKE)

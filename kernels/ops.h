@@ -29,6 +29,7 @@ typedef enum {
   DV_USE_MATMUL,   /* [N, K] */
   DV_USE_CONV,     /* [Co, Ci, kt, ky, kx] */
   DV_USE_CONV_UP1, /* transposed 1-D: [Ci, Co, k] */
+  DV_USE_TABLE,    /* [V, C], rows for dv_gather(): kept as in the file */
   DV_USE_PLAIN /* vectors and tables: kept F32, or as they are if integral */
 } DvUse;
 
@@ -228,6 +229,16 @@ typedef struct {
   float scale;
 } DvGather;
 
+/* The affine map that takes each x[l] to its spread: with the mean, least and
+ * largest of its M C entries
+ *   s[l] = scale / (largest - least + eps),  b[l] = -s[l] sum / (M C + eps)
+ * so that s[l] x + b[l] is what section 3.3 feeds the projection. */
+typedef struct {
+  const DvTensor *s, *b; /* [L] F32 */
+  const DvTensor *x;     /* [L, M, C] */
+  float scale, eps;
+} DvSpread;
+
 /* One Euler step of flow matching on tokens, in place (section 6.2 of the
  * model specification): with tau = mask * sigma,
  *   x0 = x - tau velocity;  x0 = x0 mask + clean (1 - mask);
@@ -306,6 +317,7 @@ typedef enum {
   DV_OP_GROUP_NORM,
   DV_OP_MAP,
   DV_OP_GATHER,
+  DV_OP_SPREAD,
   DV_OP_EULER,
   DV_OP_NOISE,
   DV_OP_SNAKE,
@@ -368,6 +380,7 @@ void dv_shuffle (DvStream *stream, const DvShuffle *args);
 void dv_group_norm (DvStream *stream, const DvGroupNorm *args);
 void dv_map (DvStream *stream, const DvMap *args);
 void dv_gather (DvStream *stream, const DvGather *args);
+void dv_spread (DvStream *stream, const DvSpread *args);
 void dv_euler (DvStream *stream, const DvEuler *args);
 void dv_noise (DvStream *stream, const DvNoise *args);
 void dv_snake (DvStream *stream, const DvSnake *args);

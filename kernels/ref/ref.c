@@ -123,6 +123,7 @@ const DvOps dv_ref_ops = {
             [DV_OP_GROUP_NORM] = dv_ref_group_norm,
             [DV_OP_MAP] = dv_ref_map,
             [DV_OP_GATHER] = dv_ref_gather,
+            [DV_OP_SPREAD] = dv_ref_spread,
             [DV_OP_EULER] = dv_ref_euler,
             [DV_OP_NOISE] = dv_ref_noise,
             [DV_OP_SNAKE] = dv_ref_snake,

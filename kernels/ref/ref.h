@@ -31,6 +31,7 @@ DV_REF_OP (shuffle);
 DV_REF_OP (group_norm);
 DV_REF_OP (map);
 DV_REF_OP (gather);
+DV_REF_OP (spread);
 DV_REF_OP (euler);
 DV_REF_OP (noise);
 DV_REF_OP (snake);

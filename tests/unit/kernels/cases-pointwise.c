@@ -188,6 +188,23 @@ gather (Rig *rig, int64_t M, int64_t C, DvDtype table_type, DvDtype type)
 }
 
 static void
+spread (Rig *rig, int64_t L, int64_t M, int64_t C, DvDtype type)
+{
+  int x = rig_normal (rig, type, 3, SHAPE (L, M, C));
+  int out = rig_out (rig, DV_F32, SHAPE (2, L));
+
+  RIG_BOTH (rig)
+  {
+    DvTensor s = dv_index (T (out), 0), b = dv_index (T (out), 1);
+
+    dv_spread (STREAM,
+        &(DvSpread){.s = &s, .b = &b, .x = T (x), .scale = 8, .eps = 1e-6f});
+  }
+  rig_compare (rig, out, 1e-5, 1, "spread %lldx%lldx%lld of %s", (long long)L,
+      (long long)M, (long long)C, dv_dtype_name (type));
+}
+
+static void
 euler (Rig *rig, int64_t M, int64_t C, bool masked, float next, DvDtype type)
 {
   float values[3] = {1, 0, 0.3f}, rows[64];
@@ -294,6 +311,8 @@ rig_pointwise (Rig *rig)
     }
     for (int i = 0; i < 3; i++)
       gather (rig, 3 + 40 * i, 1 + 50 * i, tables[i], type);
+    for (int i = 0; i < 3; i++)
+      spread (rig, 1 + 3 * i, 1 + 20 * i, 2 + 70 * i, type);
     for (int64_t size = 1; size < 20; size += 3)
       pixels (rig, size, 21 - size, in);
     pixels (rig, 50, 70, in);
