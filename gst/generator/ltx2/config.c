@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "json-stream.h"
 #include "text-file.h"
 
 #define MAX_CONFIG (16u << 20)
@@ -21,15 +21,18 @@ cJSON *
 dv_config_parse (
     const char *text, size_t size, const char *where, DvError *error)
 {
-  DvJson json;
+  DvJsonStream *json = dv_json_from_memory (where, text, size, 0, error);
   cJSON *tree;
+  bool good;
 
-  if (!dv_json_valid (&json, text, size)) {
-    dv_fail (error, DV_ERROR_FORMAT, "open",
-        "The configuration in %s is no JSON: at byte %zu %s.", where, json.at,
-        dv_json_why (&json));
+  if (!json)
     return NULL;
-  }
+  good = dv_json_skip (json) &&
+         dv_json_expect (json, DV_JSON_END, "the configuration's end");
+  dv_json_status (json, error);
+  dv_json_close (json);
+  if (!good)
+    return NULL;
   tree = cJSON_ParseWithLength (text, size);
   if (!tree) {
     dv_fail (error, DV_ERROR_MEMORY, "open",

@@ -47,7 +47,9 @@ struct DvJsonStream {
   DvStatus status;
   DvError error;
   char name[192];
-  char text[DV_JSON_MAX_TEXT + 1];
+  char *text; /* own, or lent */
+  size_t max_text;
+  char own[DV_JSON_MAX_TEXT + 1];
   uint8_t buffer[BUFFER];
 };
 
@@ -64,7 +66,8 @@ json_new (const char *name, DvError *error)
         "No memory for reading %s (%zu bytes)", name, sizeof *json);
     return NULL;
   }
-  memset (json, 0, offsetof (DvJsonStream, text));
+  memset (json, 0, offsetof (DvJsonStream, own));
+  dv_json_lend (json, NULL, 0);
   /* Of a long path the end tells more. */
   if (n >= sizeof json->name)
     snprintf (json->name, sizeof json->name, "…%s", name + n - 160);
@@ -115,6 +118,14 @@ dv_json_close (DvJsonStream *json)
   if (json->fd >= 0)
     close (json->fd);
   free (json);
+}
+
+void
+dv_json_lend (DvJsonStream *json, char *text, size_t size)
+{
+  json->text = text && size ? text : json->own;
+  json->max_text = text && size ? size - 1 : DV_JSON_MAX_TEXT;
+  json->n_text = 0;
 }
 
 void
@@ -243,9 +254,9 @@ keep (DvJsonStream *json, const void *bytes, size_t n)
 {
   if (json->skipping)
     return true;
-  if (n > DV_JSON_MAX_TEXT - json->n_text)
+  if (n > json->max_text - json->n_text)
     return dv_json_fail (json, DV_ERROR_FORMAT,
-        "a string of more than %d bytes", DV_JSON_MAX_TEXT);
+        "a string of more than %zu bytes", json->max_text);
   memcpy (json->text + json->n_text, bytes, n);
   json->n_text += n;
   return true;

@@ -45,6 +45,9 @@ DvJsonStream *dv_json_open (const char *path, DvError *error);
 DvJsonStream *dv_json_from_memory (const char *name, const void *bytes,
     size_t length, size_t piece, DvError *error);
 void dv_json_close (DvJsonStream *json);
+/* The next KEYs and STRINGs go to the caller's memory of @size bytes, NUL and
+ * all, so that one can stay where it was read; NULL: to the reader's own. */
+void dv_json_lend (DvJsonStream *json, char *text, size_t size);
 /* Starts again at the beginning. */
 void dv_json_rewind (DvJsonStream *json);
 

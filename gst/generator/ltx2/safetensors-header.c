@@ -12,18 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "json.h"
+#include "json-stream.h"
 
 #define MAX_HEADER 100000000u /* as the format's own library has it */
 
-/* What a header's reading needs at hand. */
+/* What a header's reading needs at hand. Strings are read into the pool; those
+ * to be kept stay where they are. */
 typedef struct {
   DvSafetensors *file;
   DvShard *shard;
   size_t n_shard;
-  DvJson json;
-  char *out; /* next free byte of the pool */
-  DvStatus status;
+  DvJsonStream *json;
+  char *out, *end; /* the pool's free part */
+  DvStatus status; /* of what is not JSON's fault */
   DvError *error;
 } Reader;
 
@@ -60,12 +61,15 @@ no_memory (Reader *r)
   return false;
 }
 
+/* Keeps the last string. */
 static const char *
-keep (Reader *r, DvJsonString string)
+keep (Reader *r)
 {
-  char *start = r->out;
+  size_t length;
+  const char *start = dv_json_text (r->json, &length);
 
-  r->out += dv_json_unescape (string, start) + 1;
+  r->out += length + 1;
+  dv_json_lend (r->json, r->out, (size_t)(r->end - r->out));
   return start;
 }
 
@@ -78,27 +82,39 @@ read_dtype (Reader *r, const char *name, DvDtype *dtype)
   } known[] = {{"F32", DV_F32}, {"BF16", DV_BF16}, {"F16", DV_F16},
       {"F64", DV_F64}, {"I64", DV_I64}, {"I32", DV_I32}, {"I16", DV_I16},
       {"I8", DV_I8}, {"U8", DV_U8}, {"BOOL", DV_BOOL}};
-  DvJsonString text;
-  int n;
+  size_t length;
+  const char *text;
 
-  if (!dv_json_string (&r->json, &text))
+  if (!dv_json_expect (r->json, DV_JSON_STRING, "a dtype"))
     return false;
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (dv_json_equals (text, known[i].name)) {
+    if (dv_json_text_is (r->json, known[i].name)) {
       *dtype = known[i].dtype;
       return true;
     }
-  n = text.size < 16 ? (int)text.size : 16;
-  if (text.size > 1 && text.text[0] == 'F' &&
-      (text.text[1] == '8' || text.text[1] == '6' || text.text[1] == '4'))
+  text = dv_json_text (r->json, &length);
+  if (strncmp (text, "F8", 2) == 0 || strncmp (text, "F6", 2) == 0 ||
+      strncmp (text, "F4", 2) == 0)
     r->status = dv_fail (r->error, DV_ERROR_FORMAT, "open",
-        "%s is quantised: its tensor %.128s is %.*s. FP8 and FP4 files cannot "
+        "%s is quantised: its tensor %.128s is %.16s. FP8 and FP4 files cannot "
         "be used; take the BF16 file of the same model.",
-        r->shard->path, name, n, text.text);
+        r->shard->path, name, text);
   else
     r->status = dv_fail (r->error, DV_ERROR_FORMAT, "open",
-        "%s: the tensor %.128s has the type %.*s, which is not known here.",
-        r->shard->path, name, n, text.text);
+        "%s: the tensor %.128s has the type %.16s, which is not known here.",
+        r->shard->path, name, text);
+  return false;
+}
+
+/* The whole number that was read last, if it is 0 or more. */
+static bool
+natural (Reader *r, const char *name, const char *what, int64_t *value)
+{
+  if (dv_json_integer (r->json, value) && *value >= 0)
+    return true;
+  r->status = dv_fail (r->error, DV_ERROR_FORMAT, "open",
+      "%s: the tensor %.128s has %s that is no number from 0 to 2^63 - 1.",
+      r->shard->path, name, what);
   return false;
 }
 
@@ -107,14 +123,15 @@ read_shape (Reader *r, const char *name, DvEntry *entry, int64_t *count)
 {
   DvTensor *t = &entry->tensor;
   int64_t extent = 1; /* as if no dimension were 0: strides need it */
-  uint64_t size;
+  int64_t size;
+  DvJsonKind kind;
 
   *count = 1;
   t->n_dims = 0;
-  if (!dv_json_enter (&r->json, DV_JSON_ARRAY))
+  if (!dv_json_expect (r->json, DV_JSON_ARRAY, "a shape"))
     return false;
-  while (dv_json_more (&r->json, NULL)) {
-    if (!dv_json_uint (&r->json, &size))
+  while ((kind = dv_json_next (r->json)) == DV_JSON_NUMBER) {
+    if (!natural (r, name, "a dimension", &size))
       return false;
     if (t->n_dims == DV_MAX_DIMS) {
       r->status = dv_fail (r->error, DV_ERROR_FORMAT, "open",
@@ -122,30 +139,34 @@ read_shape (Reader *r, const char *name, DvEntry *entry, int64_t *count)
           name, DV_MAX_DIMS);
       return false;
     }
-    if (size > INT64_MAX ||
-        __builtin_mul_overflow (extent, size ? (int64_t)size : 1, &extent)) {
+    if (__builtin_mul_overflow (extent, size ? size : 1, &extent)) {
       r->status = dv_fail (r->error, DV_ERROR_FORMAT, "open",
           "%s: the tensor %.128s has more elements than can be counted.",
           r->shard->path, name);
       return false;
     }
-    *count *= (int64_t)size;
-    t->shape[t->n_dims++] = (int64_t)size;
+    *count *= size;
+    t->shape[t->n_dims++] = size;
   }
-  return !r->json.why;
+  return kind == DV_JSON_ARRAY_END || dv_json_fail (r->json, DV_ERROR_FORMAT,
+                                          "a shape is no list of numbers");
 }
 
 static bool
 read_offsets (Reader *r, DvEntry *entry)
 {
-  if (!dv_json_enter (&r->json, DV_JSON_ARRAY) ||
-      !dv_json_more (&r->json, NULL) ||
-      !dv_json_uint (&r->json, &entry->begin) ||
-      !dv_json_more (&r->json, NULL) || !dv_json_uint (&r->json, &entry->end))
+  int64_t offset[2];
+
+  if (!dv_json_expect (r->json, DV_JSON_ARRAY, "a list of data_offsets"))
     return false;
-  if (dv_json_more (&r->json, NULL))
-    r->json.why = "data_offsets has more than two numbers";
-  return !r->json.why;
+  for (int i = 0; i < 2; i++)
+    if (!dv_json_expect (r->json, DV_JSON_NUMBER, "a data offset") ||
+        !natural (r, entry->name, "an offset", &offset[i]))
+      return false;
+  entry->begin = (uint64_t)offset[0];
+  entry->end = (uint64_t)offset[1];
+  return dv_json_expect (
+      r->json, DV_JSON_ARRAY_END, "the end of two data_offsets");
 }
 
 /* Offsets, type and shape must tell the same size. */
@@ -199,41 +220,43 @@ add_entry (Reader *r, const DvEntry *entry)
 }
 
 static bool
-read_tensor (Reader *r, DvJsonString key)
+read_field (Reader *r, DvEntry *entry, int64_t *count, unsigned *seen)
 {
-  DvEntry entry = {.name = keep (r, key), .shard = r->n_shard};
-  DvJsonString field;
-  int64_t count = 0;
-  unsigned seen = 0, bit;
-  bool ok = true;
+  static const char *const fields[] = {"dtype", "shape", "data_offsets"};
+  unsigned i = 0;
 
-  if (strlen (entry.name) == 0 || memchr (key.text, 0, key.size)) {
-    r->json.why = "a tensor has no name";
+  while (i < 3 && !dv_json_text_is (r->json, fields[i]))
+    i++;
+  if (i == 3)
+    return dv_json_skip (r->json);
+  if (*seen & 1u << i)
+    return dv_json_fail (r->json, DV_ERROR_FORMAT, "%s comes twice", fields[i]);
+  *seen |= 1u << i;
+  if (i == 0)
+    return read_dtype (r, entry->name, &entry->tensor.dtype);
+  return i == 1 ? read_shape (r, entry->name, entry, count)
+                : read_offsets (r, entry);
+}
+
+/* The key, its name, was read. */
+static bool
+read_tensor (Reader *r)
+{
+  DvEntry entry = {.shard = r->n_shard};
+  int64_t count = 0;
+  unsigned seen = 0;
+  size_t length;
+  DvJsonKind kind;
+
+  if (strlen (dv_json_text (r->json, &length)) != length || length == 0)
+    return dv_json_fail (r->json, DV_ERROR_FORMAT, "a tensor without a name");
+  entry.name = keep (r);
+  if (!dv_json_expect (r->json, DV_JSON_OBJECT, "a tensor's description"))
     return false;
-  }
-  if (!dv_json_enter (&r->json, DV_JSON_OBJECT))
-    return false;
-  while (ok && dv_json_more (&r->json, &field)) {
-    if (dv_json_equals (field, "dtype")) {
-      bit = 1;
-      ok = read_dtype (r, entry.name, &entry.tensor.dtype);
-    } else if (dv_json_equals (field, "shape")) {
-      bit = 2;
-      ok = read_shape (r, entry.name, &entry, &count);
-    } else if (dv_json_equals (field, "data_offsets")) {
-      bit = 4;
-      ok = read_offsets (r, &entry);
-    } else {
-      bit = 0;
-      ok = dv_json_skip (&r->json);
-    }
-    if (ok && bit && (seen & bit)) {
-      r->json.why = "a tensor has the same field twice";
+  while ((kind = dv_json_next (r->json)) == DV_JSON_KEY)
+    if (!read_field (r, &entry, &count, &seen))
       return false;
-    }
-    seen |= bit;
-  }
-  if (!ok || r->json.why)
+  if (kind != DV_JSON_OBJECT_END)
     return false;
   if (seen != 7) {
     r->status = dv_fail (r->error, DV_ERROR_FORMAT, "open",
@@ -248,12 +271,14 @@ static bool
 read_metadata (Reader *r)
 {
   DvSafetensors *file = r->file;
-  DvJsonString key, value;
+  DvJsonKind kind;
+  const char *key;
 
-  if (!dv_json_enter (&r->json, DV_JSON_OBJECT))
+  if (!dv_json_expect (r->json, DV_JSON_OBJECT, "an object of metadata"))
     return false;
-  while (dv_json_more (&r->json, &key)) {
-    if (!dv_json_string (&r->json, &value))
+  while ((kind = dv_json_next (r->json)) == DV_JSON_KEY) {
+    key = keep (r);
+    if (!dv_json_expect (r->json, DV_JSON_STRING, "a string of metadata"))
       return false;
     if (file->n_meta == file->max_meta) {
       size_t max = file->max_meta ? 2 * file->max_meta : 8;
@@ -264,10 +289,25 @@ read_metadata (Reader *r)
       file->meta = grown;
       file->max_meta = max;
     }
-    file->meta[file->n_meta].key = keep (r, key);
-    file->meta[file->n_meta++].value = keep (r, value);
+    file->meta[file->n_meta++] = (DvMeta){key, keep (r)};
   }
-  return !r->json.why;
+  return kind == DV_JSON_OBJECT_END;
+}
+
+/* The header's object; whether it was read to its end. */
+static bool
+read_all (Reader *r)
+{
+  DvJsonKind kind;
+
+  if (!dv_json_expect (r->json, DV_JSON_OBJECT, "an object of tensors"))
+    return false;
+  while ((kind = dv_json_next (r->json)) == DV_JSON_KEY)
+    if (!(dv_json_text_is (r->json, "__metadata__") ? read_metadata (r)
+                                                    : read_tensor (r)))
+      return false;
+  return kind == DV_JSON_OBJECT_END &&
+         dv_json_expect (r->json, DV_JSON_END, "the end of the header");
 }
 
 static int
@@ -318,28 +358,30 @@ dv_shard_read (DvSafetensors *file, DvShard *shard, DvError *error)
       .n_shard = (size_t)(shard - file->shard),
       .error = error};
   size_t first = file->n_entries;
-  DvJsonString key;
-  bool ok;
+  DvStatus status;
 
-  /* A string's quotes make room for its 0. */
-  shard->pool = malloc (shard->header_size);
+  r.json = dv_json_from_memory (
+      shard->path, shard->header, shard->header_size, 0, error);
+  if (!r.json)
+    return DV_ERROR_MEMORY;
+  /* A string's quotes make room for its NUL. */
+  shard->pool = malloc (shard->header_size + 1);
   if (!shard->pool) {
     no_memory (&r);
-    return r.status;
+    goto out;
   }
   r.out = shard->pool;
-  dv_json_init (&r.json, shard->header, shard->header_size);
-  ok = dv_json_enter (&r.json, DV_JSON_OBJECT);
-  while (ok && dv_json_more (&r.json, &key))
-    ok = dv_json_equals (key, "__metadata__") ? read_metadata (&r)
-                                              : read_tensor (&r, key);
-  if (r.status != DV_OK)
-    return r.status;
-  if (!ok || !dv_json_end (&r.json))
-    return dv_fail (error, DV_ERROR_FORMAT, "open",
-        "%s is no safetensors file: at byte %zu of its header %s.", shard->path,
-        r.json.at, dv_json_why (&r.json));
-  return check_cover (&r, first);
+  r.end = shard->pool + shard->header_size + 1;
+  dv_json_lend (r.json, r.out, shard->header_size + 1);
+  if (read_all (&r))
+    r.status = check_cover (&r, first);
+
+out:
+  status = r.status;
+  if (status == DV_OK)
+    status = dv_json_status (r.json, error);
+  dv_json_close (r.json);
+  return status;
 }
 
 static int

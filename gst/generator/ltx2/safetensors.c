@@ -7,17 +7,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "json.h"
-#include "text-file.h"
+#include "json-stream.h"
 
 #define MAX_SHARDS 4096
-#define MAX_INDEX (64u << 20)
 
 static DvSafetensors *
 new_file (const char *path, DvError *error)
@@ -170,42 +169,39 @@ open_shard (DvSafetensors *file, const char *path, DvError *error)
 
 /* ---- an index of shards ---- */
 
-/* Goes to the entries of weight_map; what else there is is skipped. */
+/* Goes to the entries of weight_map; what is before it is skipped. */
 static bool
-enter_weight_map (DvJson *json)
+enter_weight_map (DvJsonStream *json)
 {
-  DvJsonString key;
+  DvJsonKind kind;
 
-  if (!dv_json_enter (json, DV_JSON_OBJECT))
+  if (!dv_json_expect (json, DV_JSON_OBJECT, "an index's object"))
     return false;
-  while (dv_json_more (json, &key)) {
-    if (dv_json_equals (key, "weight_map"))
-      return dv_json_enter (json, DV_JSON_OBJECT);
-    dv_json_skip (json);
+  while ((kind = dv_json_next (json)) == DV_JSON_KEY) {
+    if (dv_json_text_is (json, "weight_map"))
+      return dv_json_expect (json, DV_JSON_OBJECT, "a map of weights");
+    if (!dv_json_skip (json))
+      return false;
   }
-  if (!json->why)
-    json->why = "weight_map is missing";
-  return false;
+  return dv_json_fail (json, DV_ERROR_FORMAT, "weight_map is missing");
 }
 
-/* DIRECTORY of @index, then the shard's name, which must be a plain one. */
-static DvStatus
-shard_path (const char *index, DvJsonString name, char *path, size_t size,
-    DvError *error)
+/* The directory of @index, then the name that was read last, which must be a
+ * plain one. */
+static bool
+shard_path (DvJsonStream *json, const char *index, char *path, size_t size)
 {
   const char *slash = strrchr (index, '/');
-  size_t n = slash ? (size_t)(slash - index) + 1 : 0;
+  size_t n = slash ? (size_t)(slash - index) + 1 : 0, length;
+  const char *name = dv_json_text (json, &length);
 
-  if (n + name.size + 1 > size || name.size == 0 ||
-      memchr (name.text, '/', name.size) ||
-      memchr (name.text, '\\', name.size) || memchr (name.text, 0, name.size) ||
-      name.text[0] == '.')
-    return dv_fail (error, DV_ERROR_FORMAT, "open",
-        "%s names a shard that is no plain file name.", index);
+  if (n + length + 1 > size || length == 0 || strlen (name) != length ||
+      strchr (name, '/') || strchr (name, '\\') || name[0] == '.')
+    return dv_json_fail (
+        json, DV_ERROR_FORMAT, "a shard's name that is no plain file name");
   memcpy (path, index, n);
-  memcpy (path + n, name.text, name.size);
-  path[n + name.size] = 0;
-  return DV_OK;
+  memcpy (path + n, name, length + 1);
+  return true;
 }
 
 static size_t
@@ -217,96 +213,81 @@ find_shard (const DvSafetensors *file, const char *path)
   return SIZE_MAX;
 }
 
+/* Opens each shard that is named; DV_OK also where the text is at fault, which
+ * its reader tells. */
 static DvStatus
-open_shards (DvSafetensors *file, DvJson *json, DvError *error)
+open_shards (DvSafetensors *file, DvJsonStream *json, DvError *error)
 {
-  DvJsonString key, value;
   char path[4096];
-  DvStatus status;
+  DvStatus status = DV_OK;
 
   if (!enter_weight_map (json))
-    return DV_OK; /* told by the caller */
-  while (dv_json_more (json, &key)) {
-    if (!dv_json_string (json, &value))
-      return DV_OK;
-    status = shard_path (file->path, value, path, sizeof path, error);
-    if (status != DV_OK)
-      return status;
+    return DV_OK;
+  while (status == DV_OK && dv_json_next (json) == DV_JSON_KEY &&
+         dv_json_expect (json, DV_JSON_STRING, "a shard's name") &&
+         shard_path (json, file->path, path, sizeof path)) {
     if (find_shard (file, path) != SIZE_MAX)
       continue;
     if (file->n_shards == MAX_SHARDS)
       return dv_fail (error, DV_ERROR_FORMAT, "open",
           "%s names more than %d shards.", file->path, MAX_SHARDS);
     status = open_shard (file, path, error);
-    if (status != DV_OK)
-      return status;
   }
-  return DV_OK;
+  return status;
 }
 
 /* Whether every tensor of the index is where the index says. */
-static DvStatus
-check_index (DvSafetensors *file, DvJson *json, char *name, DvError *error)
+static void
+check_index (const DvSafetensors *file, DvJsonStream *json)
 {
-  DvJsonString key, value;
-  char path[4096];
+  char path[4096], name[512];
+  const DvEntry *entry;
+  const char *text;
+  size_t length;
 
   if (!enter_weight_map (json))
-    return DV_OK;
-  while (dv_json_more (json, &key) && dv_json_string (json, &value)) {
-    const DvEntry *entry;
-
-    dv_json_unescape (key, name);
-    entry = dv_entry_find (file, name);
-    if (shard_path (file->path, value, path, sizeof path, error) != DV_OK)
-      return DV_ERROR_FORMAT;
+    return;
+  while (dv_json_next (json) == DV_JSON_KEY) {
+    text = dv_json_text (json, &length);
+    entry = dv_entry_find (file, text);
+    snprintf (name, sizeof name, "%s", text);
+    if (!dv_json_expect (json, DV_JSON_STRING, "a shard's name") ||
+        !shard_path (json, file->path, path, sizeof path))
+      return;
     if (!entry || entry->shard != find_shard (file, path))
-      return dv_fail (error, DV_ERROR_FORMAT, "open",
-          "%s says that %s holds the tensor %.128s, but it does not.",
-          file->path, path, name);
+      dv_json_fail (json, DV_ERROR_FORMAT,
+          "the tensor %.96s is not in its shard %.96s", name,
+          dv_json_text (json, &length));
   }
-  return DV_OK;
 }
 
 static DvStatus
 open_index (DvSafetensors *file, DvError *error)
 {
-  char *text = NULL, *name = NULL;
-  size_t size;
-  DvJson json;
-  DvStatus status =
-      dv_text_file_read (file->path, MAX_INDEX, &text, &size, error);
+  DvJsonStream *json;
+  DvError local = {DV_OK};
+  DvStatus status;
 
-  if (status != DV_OK)
-    return status;
-  if (!dv_json_valid (&json, text, size))
-    goto malformed;
-  dv_json_init (&json, text, size);
-  status = open_shards (file, &json, error);
-  if (status != DV_OK)
-    goto out;
-  if (json.why)
-    goto malformed;
-  status = dv_entries_sort (file, error);
-  if (status != DV_OK)
-    goto out;
-  name = malloc (size + 1);
-  if (!name) {
-    status = dv_fail (error, DV_ERROR_MEMORY, "open",
-        "There is no memory left to open %s.", file->path);
+  json = dv_json_open (file->path, &local);
+  if (!json) {
+    status = local.code;
     goto out;
   }
-  dv_json_init (&json, text, size);
-  status = check_index (file, &json, name, error);
-  goto out;
+  status = open_shards (file, json, &local);
+  if (status == DV_OK)
+    status = dv_json_status (json, &local);
+  if (status == DV_OK)
+    status = dv_entries_sort (file, &local);
+  if (status == DV_OK) {
+    dv_json_rewind (json);
+    check_index (file, json);
+    status = dv_json_status (json, &local);
+  }
 
-malformed:
-  status = dv_fail (error, DV_ERROR_FORMAT, "open",
-      "%s is no index of shards: at byte %zu %s.", file->path, json.at,
-      dv_json_why (&json));
 out:
-  free (name);
-  free (text);
+  dv_json_close (json);
+  if (status != DV_OK && error)
+    *error = local;
   return status;
 }
 
