@@ -27,7 +27,8 @@
 
 typedef enum {
   DV_USE_MATMUL,   /* [N, K] */
-  DV_USE_CONV,     /* [Co, Ci, kt, ky, kx] */
+  DV_USE_CONV,     /* [Co, Ci, kt, ky, kx]; prepared from [Co, Ci, k] and
+                    * [Co, Ci, ky, kx] too */
   DV_USE_CONV_UP1, /* transposed 1-D: [Ci, Co, k] */
   DV_USE_TABLE,    /* [V, C], rows for dv_gather(): kept as in the file */
   DV_USE_PLAIN /* vectors and tables: kept F32, or as they are if integral */

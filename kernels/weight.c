@@ -6,12 +6,17 @@
 
 #include "ops.h"
 
+/* A convolution of fewer axes than three has kernels of 1 along the first. */
 static DvWeight
 described (DvUse use, DvDtype compute, int n_dims, const int64_t *shape)
 {
-  DvWeight w = {.use = use, .compute = compute, .n_dims = n_dims};
+  DvWeight w = {.use = use, .compute = compute};
 
-  memcpy (w.shape, shape, (size_t)n_dims * sizeof *shape);
+  for (int i = 0; i < n_dims; i++) {
+    w.shape[w.n_dims++] = shape[i];
+    for (int a = n_dims; i == 1 && use == DV_USE_CONV && a < 5; a++)
+      w.shape[w.n_dims++] = 1;
+  }
   return w;
 }
 
@@ -19,10 +24,13 @@ DvStatus
 dv_weight_prepare (DvDevice *device, DvWeight *w, DvUse use, DvDtype compute,
     const DvTensor *host, DvError *error)
 {
+  DvTensor whole = *host;
   DvStatus status;
 
   *w = described (use, compute, host->n_dims, host->shape);
-  status = device->ops->prepare (device, w, host, error);
+  if (w->n_dims != host->n_dims)
+    whole = dv_reshape (host, w->n_dims, w->shape);
+  status = device->ops->prepare (device, w, &whole, error);
   if (status != DV_OK)
     dv_weight_clear (device, w);
   return status;

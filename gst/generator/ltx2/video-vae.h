@@ -21,11 +21,18 @@ void dv_video_vae_free (DvVideoVae *vae);
 /* Statistics [latent] F32: raw = normalised * std + mean. */
 const DvTensor *dv_video_vae_mean (const DvVideoVae *vae);
 const DvTensor *dv_video_vae_std (const DvVideoVae *vae);
+/* @out = (@raw - mean) / std and back; the last dimension is the latent's
+ * channels. In place too. */
+void dv_video_vae_normalise (const DvVideoVae *vae, DvStream *stream,
+    const DvTensor *out, const DvTensor *raw);
+void dv_video_vae_restore (const DvVideoVae *vae, DvStream *stream,
+    const DvTensor *out, const DvTensor *latent);
 
 typedef struct {
-  /* Frame @n: [H, W, 3] F32 or BF16 about [-1, 1], not clamped, on the device;
-   * valid during the call. False ends the decode. In order. NULL pixels on a
-   * dry stream are not shown. */
+  /* Frame @n: [H, W, 3] F32, about [-1, 1], not clamped, on the device; valid
+   * during the call. False ends the decode with DV_ERROR_SINK, or with what
+   * the callee left in the stream. In order. Called on a dry stream too, with
+   * no data, so that what it queues is planned: see dv_stream_live(). */
   bool (*frame) (
       void *user, DvStream *stream, int64_t n, const DvTensor *pixels);
   void *user;
