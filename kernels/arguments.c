@@ -522,7 +522,7 @@ map (Check *c, const DvMap *p)
   const DvTensor *x = p->x;
   bool wants_y = p->kind == DV_MAP_ADD || p->kind == DV_MAP_AXPY ||
                  p->kind == DV_MAP_MUL || p->kind == DV_MAP_GELU_MUL ||
-                 p->kind == DV_MAP_LERP;
+                 p->kind == DV_MAP_MAGNITUDE || p->kind == DV_MAP_LERP;
 
   if ((unsigned)p->kind > DV_MAP_LERP)
     complain (c, "there is no kind %d", (int)p->kind);

@@ -202,13 +202,16 @@ typedef enum {
   DV_MAP_SILU,
   DV_MAP_LEAKY, /* x < 0 ? p x : x */
   DV_MAP_TANH,
-  DV_MAP_CLAMP,    /* to [-p, p]; a NaN stays */
-  DV_MAP_ADD,      /* x + y */
-  DV_MAP_AXPY,     /* x + p y */
-  DV_MAP_MUL,      /* x y */
-  DV_MAP_GELU_MUL, /* gelu (x) y: the gated MLP */
-  DV_MAP_AFFINE,   /* x s[c] + b[c], c the last dimension */
-  DV_MAP_LERP      /* x m[row] + y (1 - m[row]), row = dimension 0 */
+  DV_MAP_CLAMP,     /* to [-p, p]; a NaN stays */
+  DV_MAP_ADD,       /* x + y */
+  DV_MAP_AXPY,      /* x + p y */
+  DV_MAP_MUL,       /* x y */
+  DV_MAP_GELU_MUL,  /* gelu (x) y: the gated MLP */
+  DV_MAP_FILL,      /* p; x is not read and may be out */
+  DV_MAP_MAGNITUDE, /* sqrt (x^2 + y^2) */
+  DV_MAP_LOG,       /* log (max (x, p)) */
+  DV_MAP_AFFINE,    /* x s[c] + b[c], c the last dimension */
+  DV_MAP_LERP       /* x m[row] + y (1 - m[row]), row = dimension 0 */
 } DvMapKind;
 
 /* Elementwise, any strides on all tensors, dtypes converted: so COPY also

@@ -98,6 +98,7 @@ typedef struct {
 typedef struct {
   const int32_t *ids; /* without padding */
   size_t n_ids;
+  size_t text_len;       /* rows of the context; 0: the model's */
   const float *noise[4]; /* video, audio; second stage: video, audio */
   size_t n_noise[4];
 } DvTestInput;

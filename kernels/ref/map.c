@@ -33,6 +33,12 @@ map_one (const DvMap *p, float x, float y, float s, float b)
       return x * y;
     case DV_MAP_GELU_MUL:
       return dv_ref_gelu (x) * y;
+    case DV_MAP_FILL:
+      return p->p;
+    case DV_MAP_MAGNITUDE:
+      return sqrtf (x * x + y * y);
+    case DV_MAP_LOG:
+      return logf (x < p->p ? p->p : x);
     case DV_MAP_AFFINE:
       return x * s + b;
     case DV_MAP_LERP:

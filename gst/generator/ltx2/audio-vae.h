@@ -22,14 +22,4 @@ int64_t dv_audio_vae_latents (const DvAudioVae *vae, int64_t mel_frames);
 void dv_audio_vae_encode (const DvAudioVae *vae, DvStream *stream,
     const DvTensor *mel, const DvTensor *latent, const DvProbe *probe);
 
-/* ---- waveform to log-mel (section 10.3), host arithmetic ---- */
-
-/* Planar @samples [channels][n] at @rate -> 16 kHz; *@out is
- * [channels][*n_out], to be freed. */
-DvStatus dv_resample_sinc (const float *samples, int channels, size_t n,
-    int rate, int to_rate, float **out, size_t *n_out, DvError *error);
-/* Planar 16 kHz -> [frames, 64, channels]; *@mel to be freed. */
-DvStatus dv_log_mel (const float *samples, int channels, size_t n, float **mel,
-    int64_t *frames, DvError *error);
-
 #endif

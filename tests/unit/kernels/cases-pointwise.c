@@ -23,7 +23,7 @@ map (Rig *rig, DvMapKind kind, DvDtype in, DvDtype type, int n_dims,
   int out = rig_out (rig, type, n_dims, shape);
   bool has_y = kind == DV_MAP_ADD || kind == DV_MAP_AXPY ||
                kind == DV_MAP_MUL || kind == DV_MAP_GELU_MUL ||
-               kind == DV_MAP_LERP;
+               kind == DV_MAP_MAGNITUDE || kind == DV_MAP_LERP;
 
   if (in == type && alias == 1)
     out = x;
