@@ -316,6 +316,49 @@ GST_START_TEST (an_error_is_told_once_and_ends_it)
 }
 GST_END_TEST;
 
+/* No ERROR follows this one, and the pipeline goes on; the session of those
+ * who watch does not. */
+GST_START_TEST (a_short_segment_ends_the_session)
+{
+  TestStream *stream = test_stream_new (6, 64, FALSE);
+  Pipe p = pipe_new ("");
+  TestWs *ws = watch (&p);
+  GstStructure *s;
+  gchar *told;
+
+  mark (&p, GST_DREAMVERSE_EVENT_SEGMENT, 1, 1);
+  pipe_push_stream (&p, stream, 1);
+  g_free (story (ws, "media_init"));
+  s = segment_structure (GST_DREAMVERSE_MESSAGE_MEDIA_ERROR, 1, 1);
+  gst_structure_set (s, GST_DREAMVERSE_FIELD_STAGE, G_TYPE_STRING, "encode",
+      GST_DREAMVERSE_FIELD_CODE, G_TYPE_STRING, "audio-short",
+      GST_DREAMVERSE_FIELD_MESSAGE, G_TYPE_STRING, "It is short.", NULL);
+  say (&p, s);
+  mark (&p, GST_DREAMVERSE_EVENT_MEDIA_COMPLETE, 1, 1);
+  mark (&p, GST_DREAMVERSE_EVENT_SEGMENT, 1, 2);
+  pipe_push_stream (&p, stream, 1);
+  told = story (ws, "ltx2_stream_complete");
+  fail_unless (g_str_has_suffix (told, "error "), "%s", told);
+  g_free (told);
+  test_ws_free (ws);
+  ws = watch (&p);
+  told = story (ws, "ltx2_stream_complete");
+  fail_unless_equals_string (told, "error ");
+  g_free (told);
+  test_ws_free (ws);
+  gst_element_set_state (p.pipeline, GST_STATE_READY);
+  gst_element_set_state (p.pipeline, GST_STATE_PLAYING);
+  ws = watch (&p);
+  pipe_push_stream (&p, stream, 1);
+  told = story (ws, "media_init");
+  fail_unless_equals_string (told, "ltx2_stream_start media_init ");
+  g_free (told);
+  test_ws_free (ws);
+  pipe_free (&p);
+  test_stream_free (stream);
+}
+GST_END_TEST;
+
 GST_START_TEST (a_bus_error_is_told)
 {
   Pipe p = pipe_new ("");
@@ -572,6 +615,7 @@ soupwebsocketsink_pipeline_suite (void)
   tcase_add_test (tests, next_epoch_waits_for_the_media);
   tcase_add_test (tests, only_what_is_upstream_is_told);
   tcase_add_test (tests, an_error_is_told_once_and_ends_it);
+  tcase_add_test (tests, a_short_segment_ends_the_session);
   tcase_add_test (tests, a_bus_error_is_told);
   tcase_add_test (tests, what_is_no_fragmented_mp4_is_an_error);
   tcase_add_test (tests, everything_is_flushed_at_the_end);
