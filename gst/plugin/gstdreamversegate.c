@@ -163,11 +163,17 @@ gate_flush_stop (GstDreamverseGate *self, GstEvent *event)
   GstDreamverseTimeline *timeline = self->timeline;
   gboolean last = FALSE, was_flushing;
 
+  g_mutex_lock (&timeline->lock);
+  was_flushing = self->flushing;
+  g_mutex_unlock (&timeline->lock);
+  /* Its begin went by while a link was cut: without it the task never ends. */
+  if (!was_flushing)
+    gate_flush_start (self, gst_event_new_flush_start ());
   /* the task is out of its function, and stays out */
   GST_PAD_STREAM_LOCK (self->srcpad);
   gst_pad_push_event (self->srcpad, gst_event_ref (event));
   g_mutex_lock (&timeline->lock);
-  was_flushing = self->flushing;
+  was_flushing = self->flushing; /* nobody else's stop was faster */
   gst_dreamverse_gate_clear_queue (self);
   self->flushing = self->timed = FALSE;
   self->flow = GST_FLOW_OK;

@@ -252,6 +252,29 @@ GST_START_TEST (test_flush_ends_the_segment_and_goes_on)
 
 GST_END_TEST;
 
+/* A link that is cut for a moment may let only the end of a flush through. */
+GST_START_TEST (test_a_flush_of_which_only_the_end_comes)
+{
+  MuxRig rig;
+
+  mux_rig_init (&rig, RIG_X264, "voaacenc");
+  rig.source.segments = 1;
+  rig.source.eos = rig.source.closing = rig.source.known = FALSE;
+  mux_rig_start (&rig);
+  fail_unless (fragment_collector_wait_completed (&rig.out, 1, BOUND));
+  segment_source_join (&rig.source, FALSE);
+  segment_source_push_event (&rig.source, gst_event_new_flush_stop (TRUE));
+  rig.source.round++;
+  rig.source.eos = rig.source.closing = rig.source.known = TRUE;
+  segment_source_start (&rig.source);
+  fail_unless (fragment_collector_wait_eos (&rig.out, BOUND));
+  fail_unless_equals_int (rig.errors, 0);
+  fail_unless_equals_int (rig.out.completed - rig.out.aborted, 2);
+  mux_rig_clear (&rig);
+}
+
+GST_END_TEST;
+
 static gint asked;
 
 /* Whoever owns the memory may do anything when it comes back. */
@@ -652,6 +675,7 @@ dreamversemux_faults_suite (void)
   tcase_add_test (tc, test_segment_without_media_is_named);
   tcase_add_loop_test (tc, test_aborted_segment_ends, 0, 3);
   tcase_add_test (tc, test_flush_ends_the_segment_and_goes_on);
+  tcase_add_test (tc, test_a_flush_of_which_only_the_end_comes);
   tcase_add_loop_test (tc, test_what_is_dropped_is_freed_without_a_lock, 0, 2);
   tcase_add_loop_test (tc, test_data_without_a_segment_is_refused, 0, 2);
   tcase_add_test (tc, test_flush_in_the_middle_of_a_pipeline_is_an_error);
