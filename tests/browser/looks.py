@@ -4,6 +4,7 @@
 pictures are left in DREAMVERSE_SCREENSHOTS for a person to look at."""
 
 import os
+import re
 import time
 
 from stream import Stream
@@ -31,6 +32,34 @@ SMALL = '''
 return [...document.querySelectorAll('button')]
   .filter((e) => e.offsetParent && !e.closest('.history, dialog, .alert'))
   .filter((e) => e.offsetHeight < 38).map((e) => e.id);
+'''
+STRANGERS = '''
+return performance.getEntriesByType('resource').map((e) => e.name)
+  .filter((name) => !/^(blob|data):/.test(name)
+    && new URL(name).host !== location.host);
+'''
+# Colours in each lane of the timeline, of bars left and right of now.
+LANES = '''
+const canvas = document.getElementById('timeline');
+const paper = canvas.getContext('2d');
+const lane = (canvas.height - 18 * devicePixelRatio) / 3;
+return [0, 1, 2].map((n) => {
+  const row = paper.getImageData(70 * devicePixelRatio, lane * (n + 0.5),
+    canvas.width - 70 * devicePixelRatio, 1).data;
+  let drawn = 0;
+  for (let i = 3; i < row.length; i += 4)
+    drawn += row[i] > 40;
+  return drawn;
+});
+'''
+ROWS = '''
+return [...document.querySelectorAll('#segments tr')]
+  .map((row) => [...row.children].map((cell) => cell.textContent));
+'''
+GRAPHS = '''
+return ['buffer', 'latency', 'rate'].map((name) =>
+  [document.querySelector(`#graph-${name} .value`).textContent,
+   dreamverse.graphs[name].samples.length]);
 '''
 GROUND = '''return getComputedStyle(document.body).backgroundColor'''
 
@@ -64,6 +93,19 @@ with Stream(source=f'prompt="{PROMPTS[0]}" {SIZE}') as stream, \
     view.open(stream.url)
     view.wait_playing()
     check(view.js(NAMELESS) == [], 'every control has a name')
+    view.wait_until('segments.list.some((s) => s.generationMs && s.encoded)', 40)
+    view.wait_until('player.video.currentTime > 6', 30)
+    lanes = view.js(LANES)
+    check(min(lanes) > 20, f'generated, encoded and played are drawn: {lanes}')
+    rows = view.js(ROWS)
+    states = {row[1] for row in rows}
+    check('on screen' in states and 'played' in states, f'states: {states}')
+    check(any(all(re.match(r'[\d.,]+\s*\w+', cell) for cell in row[2:5])
+              for row in rows), f'with their timings: {rows}')
+    graphs = view.js(GRAPHS)
+    check(all(re.match(r'\d', text) and count > 5 for text, count in graphs),
+          f'graphs of buffer, latency and bit rate: {graphs}')
+    check(view.js(STRANGERS) == [], 'nothing comes from elsewhere')
     if FOR_DOCS: # a full timeline, some prompts, pictures worth looking at
         view.click('#unmute')
         dream(view, PROMPTS[1])

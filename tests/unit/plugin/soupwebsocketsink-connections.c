@@ -4,6 +4,7 @@
  * certificates, TLS, and those that an application brings.
  */
 #include <gst/check/gstcheck.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -93,7 +94,7 @@ GST_START_TEST (two_sinks_on_one_port)
   expect_failure (SETTINGS, "path", SINK "port=%u", rig->port);
   expect_failure (
       SETTINGS, "TLS", SINK "port=%u path=/b tls-certificate=/x", rig->port);
-  other = sink_rig_new ("port", port, "path", "/second", NULL);
+  other = sink_rig_new ("port", port, "path", "second", NULL);
   fail_unless_equals_int (other->port, rig->port);
   one = test_ws_connect (rig->port, "/ws", NULL, 0);
   two = test_ws_connect (rig->port, "/second", NULL, 0);
@@ -373,6 +374,41 @@ GST_START_TEST (a_tls_handshake_leaves_nothing_behind)
 }
 GST_END_TEST;
 
+/* One that stops half way is cut, and the port serves on. */
+GST_START_TEST (a_tls_handshake_that_stops_is_cut)
+{
+  struct timeval patience = {.tv_sec = 25};
+  SoupWebsocketConnection *connection;
+  SoupSession *session;
+  Certificate made;
+  GBytes *hello;
+  SinkRig *rig;
+  gchar byte;
+  int fd;
+
+  if (!certificate_make (&made))
+    return;
+  hello = client_hello ();
+  rig = sink_rig_new (
+      "tls-certificate", made.certificate, "tls-key", made.key, NULL);
+  fd = test_ws_socket (rig->port, 0);
+  setsockopt (fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  fail_unless (send (fd, g_bytes_get_data (hello, NULL), 60, 0) == 60);
+  session = soup_session_new ();
+  connection = tls_connect (session, rig);
+  errno = 0;
+  while (recv (fd, &byte, 1, 0) > 0)
+    ;
+  fail_if (errno == EAGAIN, "nobody cut it");
+  close (fd);
+  g_object_unref (connection);
+  g_object_unref (session);
+  sink_rig_free (rig);
+  g_bytes_unref (hello);
+  certificate_clear (&made);
+}
+GST_END_TEST;
+
 /* ---- the application's own connections ---- */
 
 GST_START_TEST (added_connection)
@@ -573,6 +609,7 @@ soupwebsocketsink_connections_suite (void)
   tcase_add_test (tests, tls);
   tcase_add_test (tests, a_tls_viewer_leaves_nothing_behind);
   tcase_add_test (tests, a_tls_handshake_leaves_nothing_behind);
+  tcase_add_test (tests, a_tls_handshake_that_stops_is_cut);
   tcase_add_test (tests, added_connection);
   tcase_add_test (tests, added_soup_connection);
   tcase_add_test (tests, added_soup_connection_that_stalls);

@@ -144,11 +144,19 @@ expect_answer (
 GST_START_TEST (http_answers)
 {
   SinkRig *rig = sink_rig_new ("token", "watch", NULL);
+  TestWs *ws = test_ws_connect (rig->port, "/ws?token=watch", NULL, 0);
   gchar *answer;
 
   expect_answer (
       rig->port, GET ("/healthz"), "HTTP/1.1 200", "\"status\":\"ok\"");
-  expect_answer (rig->port, GET ("/ws"), "HTTP/1.1 400", NULL);
+  expect_answer (rig->port,
+      "HEAD /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+      "HTTP/1.1 200", NULL);
+  expect_answer (rig->port, GET ("/ws"), "HTTP/1.1 400", "Cache-Control: no-");
+  expect_answer (rig->port,
+      "GET /ws?token=watch HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+      "Connection: close, Upgrade\r\nSec-WebSocket-Version: 7\r\n\r\n",
+      "HTTP/1.1 400", NULL);
   expect_answer (rig->port, GET ("/nothing"), "HTTP/1.1 404", NULL);
   expect_answer (rig->port, GET ("/stats"), "HTTP/1.1 401", NULL);
   answer = test_ws_http (rig->port, GET ("/stats?token=watch"));
@@ -158,7 +166,10 @@ GST_START_TEST (http_answers)
     json_node_unref (node);
   }
   fail_unless (strstr (answer, "\"path\":\"/ws\"") != NULL);
+  fail_unless (strstr (answer, "\"client_id\":\"1\"") != NULL);
+  fail_unless (strstr (answer, "\"bytes_sent\":") != NULL);
   g_free (answer);
+  test_ws_free (ws);
   expect_answer (rig->port,
       "POST /ws HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
       "Connection: close\r\n\r\nabc",
@@ -363,7 +374,11 @@ GST_START_TEST (too_many_viewers_are_refused)
     ws[i] = test_ws_connect (rig->port, "/ws", NULL, 0);
     fail_unless_equals_int (ws[i]->status, 101);
   }
-  fail_unless_equals_int (test_ws_status (rig->port, "/ws", NULL), 503);
+  expect_answer (rig->port,
+      "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+      "Connection: close, Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+      "HTTP/1.1 503", "Retry-After: 2");
   test_ws_free (ws[0]);
   fail_unless (sink_rig_wait_clients (rig, 2));
   fail_unless_equals_int (test_ws_status (rig->port, "/ws", NULL), 101);

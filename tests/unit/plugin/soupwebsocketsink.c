@@ -445,6 +445,121 @@ GST_START_TEST (viewers_come_and_go_with_a_reason)
 }
 GST_END_TEST;
 
+/* ---- what is told of viewers ---- */
+
+static void
+note_added (
+    GstElement *sink, guint64 id, const gchar *remote, GAsyncQueue *notes)
+{
+  g_async_queue_push (
+      notes, g_strdup_printf ("added %" G_GUINT64_FORMAT " %s", id, remote));
+}
+
+static void
+note_message (
+    GstElement *sink, guint64 id, const gchar *text, GAsyncQueue *notes)
+{
+  g_async_queue_push (
+      notes, g_strdup_printf ("message %" G_GUINT64_FORMAT " %s", id, text));
+}
+
+static void
+note_gone (
+    GstElement *sink, guint64 id, const gchar *reason, GAsyncQueue *notes)
+{
+  g_async_queue_push (
+      notes, g_strdup_printf ("removed %" G_GUINT64_FORMAT " %s", id, reason));
+}
+
+static void
+expect_note (GAsyncQueue *notes, const gchar *wanted)
+{
+  gchar *note = wait_reason (notes);
+
+  fail_unless_equals_string (note, wanted);
+  g_free (note);
+}
+
+GST_START_TEST (signals_in_order)
+{
+  SinkRig *rig = sink_rig_new (NULL);
+  GAsyncQueue *notes = g_async_queue_new_full (g_free);
+  TestWs *ws;
+
+  g_signal_connect (rig->sink, "client-added", G_CALLBACK (note_added), notes);
+  g_signal_connect (rig->sink, "message", G_CALLBACK (note_message), notes);
+  g_signal_connect (rig->sink, "client-removed", G_CALLBACK (note_gone), notes);
+  ws = test_ws_connect (rig->port, "/ws", NULL, 0);
+  test_ws_send_text (ws, "{\"type\":\"mine\"}");
+  test_ws_send_text (ws, "{\"type\":\"leave\"}");
+  fail_unless_equals_int (test_ws_wait_close (ws), 1000);
+  test_ws_free (ws);
+  ws = test_ws_connect (rig->port, "/ws", NULL, 0);
+  expect_note (notes, "added 1 127.0.0.1");
+  expect_note (notes, "message 1 {\"type\":\"mine\"}");
+  expect_note (notes, "message 1 {\"type\":\"leave\"}");
+  expect_note (notes, "removed 1 left");
+  expect_note (notes, "added 2 127.0.0.1");
+  test_ws_free (ws);
+  expect_note (notes, "removed 2 vanished");
+  sink_rig_free (rig);
+  g_async_queue_unref (notes);
+}
+GST_END_TEST;
+
+static guint64
+number (const GstStructure *s, const gchar *name)
+{
+  guint64 value = G_MAXUINT64;
+
+  fail_unless (gst_structure_get_uint64 (s, name, &value), "no %s", name);
+  return value;
+}
+
+GST_START_TEST (statistics_of_each_viewer)
+{
+  TestStream *stream = test_stream_new (24, 64, FALSE);
+  SinkRig *rig = sink_rig_new (NULL);
+  TestWs *ws = test_ws_connect (rig->port, "/ws", NULL, 0);
+  gsize size = g_bytes_get_size (stream->init);
+  TestWsFrame frame;
+  GstStructure *s;
+  gboolean flag;
+
+  sink_rig_push (rig, stream->init);
+  expect_text (ws, "dreamverse_hello", NULL);
+  expect_text (ws, "ltx2_stream_start", NULL);
+  expect_text (ws, "media_init", NULL);
+  expect_bytes (ws, stream->init);
+  test_ws_send_text (ws, "{\"type\":\"mine\"}");
+  test_ws_send (ws, WS_OP_PING, "x", 1);
+  fail_unless (test_ws_receive (ws, &frame));
+  fail_unless_equals_int (frame.opcode, WS_OP_PONG);
+  test_ws_frame_clear (&frame);
+  s = sink_rig_client (rig, 0);
+  fail_unless (s != NULL);
+  fail_unless_equals_uint64 (number (s, "id"), 1);
+  fail_unless_equals_string (
+      gst_structure_get_string (s, "remote"), "127.0.0.1");
+  fail_unless (gst_structure_get_boolean (s, "control", &flag) && flag);
+  fail_unless (gst_structure_get_boolean (s, "blocked", &flag) && !flag);
+  fail_unless (number (s, "connected") > 0);
+  fail_unless (number (s, "bytes-sent") > size);
+  fail_unless (number (s, "messages-sent") >= 4);
+  fail_unless (number (s, "bytes-received") > 15);
+  fail_unless_equals_uint64 (number (s, "messages-received"), 1);
+  fail_unless_equals_uint64 (number (s, "skips"), 0);
+  fail_unless_equals_uint64 (number (s, "dropped-bytes"), 0);
+  fail_unless_equals_uint64 (number (s, "dropped-fragments"), 0);
+  gst_structure_free (s);
+  fail_unless_equals_uint64 (sink_rig_stat (rig, "bytes-in"), size);
+  fail_unless_equals_uint64 (sink_rig_stat (rig, "clients-total"), 1);
+  test_ws_free (ws);
+  sink_rig_free (rig);
+  test_stream_free (stream);
+}
+GST_END_TEST;
+
 static Suite *
 soupwebsocketsink_suite (void)
 {
@@ -464,6 +579,8 @@ soupwebsocketsink_suite (void)
   tcase_add_test (tests, stalled_viewer_is_dropped);
   tcase_add_test (tests, a_hundred_stalled_cost_the_ring);
   tcase_add_test (tests, viewers_come_and_go_with_a_reason);
+  tcase_add_test (tests, signals_in_order);
+  tcase_add_test (tests, statistics_of_each_viewer);
   return suite;
 }
 

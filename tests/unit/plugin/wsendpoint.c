@@ -4,6 +4,7 @@
  * ahead of the clock, and who is not.
  */
 #include <check.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -153,6 +154,39 @@ START_TEST (a_stream_that_runs_ahead)
 }
 END_TEST
 
+/* Who is dropped is told why, as soon as it reads on. */
+START_TEST (a_viewer_that_is_dropped)
+{
+  static const char why[] = "this viewer reads too slowly for the stream";
+  GByteArray *got = g_byte_array_new ();
+  guint8 data[ITEM_SIZE];
+  const guint8 *close_frame;
+  guint64 id;
+  gssize size;
+  int end = watch (&id);
+
+  endpoint->limits.recover = WS_RECOVER_NONE;
+  endpoint->limits.soft_bytes = endpoint->limits.hard_bytes = 5 * ITEM_SIZE;
+  push_media (BURST);
+  while (g_main_context_iteration (context, FALSE))
+    ;
+  ck_assert_uint_eq (endpoint->dropped_clients, 1);
+  while ((size = recv (end, data, sizeof data, MSG_DONTWAIT)) > 0) {
+    g_byte_array_append (got, data, (guint)size);
+    while (g_main_context_iteration (context, FALSE))
+      ;
+  }
+  ck_assert_uint_lt (got->len, BURST * ITEM_SIZE);
+  ck_assert_uint_gt (got->len, 4 + sizeof why - 1);
+  close_frame = got->data + got->len - (4 + sizeof why - 1);
+  ck_assert_uint_eq (close_frame[0], 0x88);
+  ck_assert_uint_eq (close_frame[2] << 8 | close_frame[3], WS_CLOSE_POLICY);
+  ck_assert_int_eq (memcmp (close_frame + 4, why, sizeof why - 1), 0);
+  g_byte_array_unref (got);
+  close (end);
+}
+END_TEST
+
 int
 main (void)
 {
@@ -164,6 +198,7 @@ main (void)
   tcase_add_checked_fixture (tests, set_up, tear_down);
   suite_add_tcase (suite, tests);
   tcase_add_test (tests, a_stream_that_runs_ahead);
+  tcase_add_test (tests, a_viewer_that_is_dropped);
   runner = srunner_create (suite);
   srunner_run_all (runner, CK_ENV);
   /* None run is as bad: it happens when two versions of check meet. */
