@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Gemma 3's text model: all hidden states of a prompt's real tokens (section
+ * 3.2 of docs/ltx2-model.md).
+ *
+ * The residual stream is F32; what goes into products has the weights'
+ * compute type.
+ *
+ * Threads: after loading, a model is only read and may be shared.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "text-private.h"
+
+/* Far more than a prompt has: keeps sizes small enough to multiply. */
+#define MAX_TOKENS (1 << 20)
+
+typedef struct {
+  DvTensor before_attention, after_attention, before_mlp, after_mlp;
+  DvTensor q_norm, k_norm; /* [head_dim] */
+  DvLinear q, k, v, o;
+  DvLinear gate, up, down;
+} Layer;
+
+struct DvGemma {
+  DvDevice *device;
+  DvGemmaConfig config;
+  DvDtype compute;
+  DvWeight embed;
+  DvTensor norm;
+  Layer *layer;
+};
+
+/* One run. */
+typedef struct {
+  const DvGemma *gemma;
+  DvStream *stream;
+  int64_t n;
+  DvTensor x;          /* [n, hidden] F32 */
+  DvTensor cosines[2]; /* local, global: [n, head_dim / 2] */
+  DvTensor sines[2];
+} Run;
+
+/* ---- loading ---- */
+
+static void
+load_layer (DvLoader *loader, const DvGemmaConfig *c, Layer *layer, int i)
+{
+  int64_t D = c->hidden, q = c->heads * c->head_dim,
+          kv = c->kv_heads * c->head_dim;
+  const char *at = "model.layers";
+
+#define NORM(field, size, name)                                                \
+  layer->field =                                                               \
+      dv_load_plain (loader, DV_SHAPE (size), "%s.%d." name ".weight", at, i)
+#define LINEAR(field, out, in, name)                                           \
+  layer->field = dv_load_linear (loader, out, in, false, "%s.%d." name, at, i)
+  NORM (before_attention, D, "input_layernorm");
+  LINEAR (q, q, D, "self_attn.q_proj");
+  LINEAR (k, kv, D, "self_attn.k_proj");
+  LINEAR (v, kv, D, "self_attn.v_proj");
+  NORM (q_norm, c->head_dim, "self_attn.q_norm");
+  NORM (k_norm, c->head_dim, "self_attn.k_norm");
+  LINEAR (o, D, q, "self_attn.o_proj");
+  NORM (after_attention, D, "post_attention_layernorm");
+  NORM (before_mlp, D, "pre_feedforward_layernorm");
+  LINEAR (gate, c->mlp, D, "mlp.gate_proj");
+  LINEAR (up, c->mlp, D, "mlp.up_proj");
+  LINEAR (down, D, c->mlp, "mlp.down_proj");
+  NORM (after_mlp, D, "post_feedforward_layernorm");
+#undef NORM
+#undef LINEAR
+}
+
+DvGemma *
+dv_gemma_load (DvLoader *loader, const DvGemmaConfig *config)
+{
+  DvGemma *gemma = calloc (1, sizeof *gemma);
+
+  if (!gemma)
+    goto no_memory;
+  gemma->config = *config;
+  gemma->compute = loader->compute;
+  gemma->device = dv_device_ref (loader->device);
+  gemma->layer = calloc ((size_t)config->layers, sizeof *gemma->layer);
+  if (!gemma->layer)
+    goto no_memory;
+  gemma->embed = dv_load (loader, DV_USE_TABLE,
+      DV_SHAPE (config->vocab, config->hidden), "model.embed_tokens.weight");
+  for (int i = 0; i < config->layers; i++)
+    load_layer (loader, config, &gemma->layer[i], i);
+  gemma->norm =
+      dv_load_plain (loader, DV_SHAPE (config->hidden), "model.norm.weight");
+  if (loader->status == DV_OK)
+    return gemma;
+  dv_gemma_free (gemma);
+  return NULL;
+
+no_memory:
+  dv_text_no_memory (loader, "text encoder's layers");
+  dv_gemma_free (gemma);
+  return NULL;
+}
+
+static void
+clear_layer (DvDevice *device, Layer *layer)
+{
+  dv_plain_clear (device, &layer->before_attention);
+  dv_plain_clear (device, &layer->after_attention);
+  dv_plain_clear (device, &layer->before_mlp);
+  dv_plain_clear (device, &layer->after_mlp);
+  dv_plain_clear (device, &layer->q_norm);
+  dv_plain_clear (device, &layer->k_norm);
+  dv_linear_clear (device, &layer->q);
+  dv_linear_clear (device, &layer->k);
+  dv_linear_clear (device, &layer->v);
+  dv_linear_clear (device, &layer->o);
+  dv_linear_clear (device, &layer->gate);
+  dv_linear_clear (device, &layer->up);
+  dv_linear_clear (device, &layer->down);
+}
+
+void
+dv_gemma_free (DvGemma *gemma)
+{
+  if (!gemma)
+    return;
+  for (int64_t i = 0; gemma->layer && i < gemma->config.layers; i++)
+    clear_layer (gemma->device, &gemma->layer[i]);
+  if (gemma->device) {
+    dv_weight_clear (gemma->device, &gemma->embed);
+    dv_plain_clear (gemma->device, &gemma->norm);
+    dv_device_unref (gemma->device);
+  }
+  free (gemma->layer);
+  free (gemma);
+}
+
+/* ---- positions ---- */
+
+/* angle_j (t) = t base^(-2j / d) / factor, j < d / 2 */
+static void
+fill_angles (float *cosines, float *sines, int64_t n, int64_t d, double base,
+    double factor)
+{
+  for (int64_t j = 0; j < d / 2; j++) {
+    double speed = pow (base, -2.0 * (double)j / (double)d) / factor;
+
+    for (int64_t t = 0; t < n; t++) {
+      cosines[t * (d / 2) + j] = (float)cos ((double)t * speed);
+      sines[t * (d / 2) + j] = (float)sin ((double)t * speed);
+    }
+  }
+}
+
+/* Makes the tables of both kinds of layers and takes them to the device. */
+static void
+make_angles (Run *run)
+{
+  const DvGemmaConfig *c = &run->gemma->config;
+  int64_t half = c->head_dim / 2, n = run->n;
+  size_t each = (size_t)(n * half);
+  DvTensor all = DV_NEW (run->stream, DV_F32, 4, n, half), host, one;
+  float *data;
+
+  for (int64_t kind = 0; kind < 2; kind++) {
+    one = dv_slice (&all, 0, 2 * kind, 1);
+    run->cosines[kind] = DV_RESHAPE (&one, n, half);
+    one = dv_slice (&all, 0, 2 * kind + 1, 1);
+    run->sines[kind] = DV_RESHAPE (&one, n, half);
+  }
+  if (!dv_stream_live (run->stream))
+    return;
+  data = malloc (4 * each * sizeof *data);
+  if (!data) {
+    dv_stream_fail (run->stream, DV_ERROR_MEMORY, "text",
+        "no memory for the angles of %lld tokens", (long long)n);
+    return;
+  }
+  fill_angles (data, data + each, n, c->head_dim, c->rope_local_base, 1.0);
+  fill_angles (data + 2 * each, data + 3 * each, n, c->head_dim, c->rope_theta,
+      c->rope_factor);
+  host = DV_TENSOR (data, DV_F32, 4, n, half);
+  dv_copy (run->stream, &all, &host);
+  free (data);
+}
+
+/* ---- a layer ---- */
+
+/* out = x / sqrt (mean (x^2) + eps) * (1 + w) [+ residual] */
+static void
+norm (Run *run, const DvTensor *out, const DvTensor *x, const DvTensor *w,
+    const DvTensor *residual)
+{
+  dv_norm (run->stream, &(DvNorm){
+                            .out = out,
+                            .x = x,
+                            .kind = DV_NORM_RMS,
+                            .eps = run->gemma->config.eps,
+                            .weight = w,
+                            .one_plus = true,
+                            .residual = residual,
+                        });
+}
+
+static DvTensor
+new_rows (Run *run, int64_t columns)
+{
+  return DV_NEW (run->stream, run->gemma->compute, run->n, columns);
+}
+
+/* q or k: each head's norm, then the rotation; in place. */
+static DvTensor
+rotated (Run *run, const DvTensor *t, const DvTensor *w, bool global)
+{
+  DvTensor heads = dv_text_heads (t, run->gemma->config.head_dim);
+
+  dv_qk_norm (run->stream, &(DvQkNorm){
+                               .out = &heads,
+                               .x = &heads,
+                               .weight = w,
+                               .one_plus = true,
+                               .eps = run->gemma->config.eps,
+                               .rope = {.n_axes = 1,
+                                   .cos = {&run->cosines[global]},
+                                   .sin = {&run->sines[global]},
+                                   .shared = true},
+                           });
+  return heads;
+}
+
+/* x += G (o_proj (attention (G (x)))) */
+static void
+attend (Run *run, const Layer *layer, bool global)
+{
+  const DvGemmaConfig *c = &run->gemma->config;
+  DvStream *stream = run->stream;
+  size_t mark = dv_mark (stream);
+  DvTensor y = new_rows (run, c->hidden);
+  DvTensor q = new_rows (run, c->heads * c->head_dim);
+  DvTensor k = new_rows (run, c->kv_heads * c->head_dim);
+  DvTensor v = new_rows (run, c->kv_heads * c->head_dim);
+  DvTensor seen = new_rows (run, c->heads * c->head_dim);
+  DvTensor out = DV_NEW (stream, DV_F32, run->n, c->hidden);
+  DvTensor q_heads, k_heads, v_heads, seen_heads;
+
+  norm (run, &y, &run->x, &layer->before_attention, NULL);
+  dv_text_linear (stream, &q, &y, &layer->q, DV_ACT_NONE, NULL);
+  dv_text_linear (stream, &k, &y, &layer->k, DV_ACT_NONE, NULL);
+  dv_text_linear (stream, &v, &y, &layer->v, DV_ACT_NONE, NULL);
+  q_heads = rotated (run, &q, &layer->q_norm, global);
+  k_heads = rotated (run, &k, &layer->k_norm, global);
+  v_heads = dv_text_heads (&v, c->head_dim);
+  seen_heads = dv_text_heads (&seen, c->head_dim);
+  dv_attention (
+      stream, &(DvAttention){
+                  .out = &seen_heads,
+                  .q = &q_heads,
+                  .k = &k_heads,
+                  .v = &v_heads,
+                  .scale = (float)(1.0 / sqrt (c->query_pre_attn_scalar)),
+                  .causal = true,
+                  .window = global ? 0 : c->sliding_window,
+              });
+  dv_text_linear (stream, &out, &seen, &layer->o, DV_ACT_NONE, NULL);
+  norm (run, &run->x, &out, &layer->after_attention, &run->x);
+  dv_release (stream, mark);
+}
+
+/* x += G (down (gelu (gate (y)) * up (y))), y = G (x) */
+static void
+feed_forward (Run *run, const Layer *layer)
+{
+  const DvGemmaConfig *c = &run->gemma->config;
+  DvStream *stream = run->stream;
+  size_t mark = dv_mark (stream);
+  DvTensor y = new_rows (run, c->hidden);
+  DvTensor gate = new_rows (run, c->mlp), up = new_rows (run, c->mlp);
+  DvTensor out = DV_NEW (stream, DV_F32, run->n, c->hidden);
+
+  norm (run, &y, &run->x, &layer->before_mlp, NULL);
+  dv_text_linear (stream, &gate, &y, &layer->gate, DV_ACT_GELU, NULL);
+  dv_text_linear (stream, &up, &y, &layer->up, DV_ACT_NONE, NULL);
+  dv_map (
+      stream, &(DvMap){.out = &gate, .x = &gate, .y = &up, .kind = DV_MAP_MUL});
+  dv_text_linear (stream, &out, &gate, &layer->down, DV_ACT_NONE, NULL);
+  norm (run, &run->x, &out, &layer->after_mlp, &run->x);
+  dv_release (stream, mark);
+}
+
+/* ---- the whole ---- */
+
+static bool
+fits (const DvGemma *gemma, int64_t n, const DvTensor *hidden)
+{
+  return n >= 1 && n <= MAX_TOKENS && hidden->n_dims == 3 &&
+         hidden->shape[0] == gemma->config.layers + 1 &&
+         hidden->shape[1] == n && hidden->shape[2] == gemma->config.hidden;
+}
+
+/* x = embed[id] sqrt (hidden) */
+static void
+embed (Run *run, const int32_t *ids)
+{
+  const DvGemmaConfig *c = &run->gemma->config;
+  DvTensor id = DV_NEW (run->stream, DV_I32, run->n), host;
+
+  if (dv_stream_live (run->stream)) {
+    for (int64_t i = 0; i < run->n; i++)
+      if (ids[i] < 0 || ids[i] >= c->vocab)
+        dv_stream_fail (run->stream, DV_ERROR_ARGUMENT, "text",
+            "token %d is not in the text encoder's vocabulary of %lld: the "
+            "tokenizer belongs to another model",
+            ids[i], (long long)c->vocab);
+    host = DV_TENSOR (ids, DV_I32, run->n);
+    dv_copy (run->stream, &id, &host);
+  }
+  dv_gather (run->stream, &(DvGather){
+                              .out = &run->x,
+                              .table = &run->gemma->embed.data,
+                              .id = &id,
+                              .scale = (float)sqrt ((double)c->hidden),
+                          });
+}
+
+/* hidden[l] = x */
+static void
+keep (Run *run, const DvTensor *hidden, int64_t l)
+{
+  DvTensor out = dv_index (hidden, l);
+
+  dv_map (
+      run->stream, &(DvMap){.out = &out, .x = &run->x, .kind = DV_MAP_COPY});
+}
+
+void
+dv_gemma_run (const DvGemma *gemma, DvStream *stream, const int32_t *ids,
+    int64_t n, const DvTensor *hidden, const DvProbe *probe)
+{
+  const DvGemmaConfig *c = &gemma->config;
+  size_t mark = dv_mark (stream);
+  Run run = {gemma, stream, n};
+  DvTensor last;
+
+  if (!fits (gemma, n, hidden)) {
+    dv_stream_fail (stream, DV_ERROR_ARGUMENT, "text",
+        "hidden states of %lld tokens do not fit what is to take them",
+        (long long)n);
+    return;
+  }
+  run.x = DV_NEW (stream, DV_F32, n, c->hidden);
+  make_angles (&run);
+  embed (&run, ids);
+  for (int64_t i = 0; i < c->layers; i++) {
+    bool global = (i + 1) % c->sliding_pattern == 0;
+
+    keep (&run, hidden, i);
+    attend (&run, &gemma->layer[i], global);
+    feed_forward (&run, &gemma->layer[i]);
+  }
+  last = dv_index (hidden, c->layers);
+  norm (&run, &last, &run.x, &gemma->norm, NULL);
+  dv_probe (probe, stream, "hidden_states", hidden);
+  dv_release (stream, mark);
+}
