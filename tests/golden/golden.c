@@ -38,7 +38,7 @@ find_kind (const char *name)
   const GoldenKind *best = NULL;
 
   for (size_t f = 0; f < sizeof families / sizeof *families; f++)
-    for (const GoldenKind *kind = families[f]; kind->prefix; kind++) {
+    for (const GoldenKind *kind = families[f]; kind && kind->prefix; kind++) {
       size_t length = strlen (kind->prefix);
       if (strncmp (name, kind->prefix, length) == 0 &&
           (!best || length > strlen (best->prefix)))

@@ -54,10 +54,12 @@ void golden_fail (Golden *golden, const char *format, ...)
 const DvProbe *golden_probe (Golden *golden, const char *file,
     const char *prefix, bool channels_last, GoldenLimit limit);
 
-extern const GoldenKind golden_text_kinds[]; /* each ends with a NULL prefix */
-extern const GoldenKind golden_dit_kinds[];
-extern const GoldenKind golden_vae_kinds[];
-extern const GoldenKind golden_audio_kinds[];
-extern const GoldenKind golden_pipeline_kinds[];
+/* Each ends with a NULL prefix; one that is not linked is NULL. */
+#define GOLDEN_FAMILY __attribute__ ((weak))
+extern const GoldenKind golden_text_kinds[] GOLDEN_FAMILY;
+extern const GoldenKind golden_dit_kinds[] GOLDEN_FAMILY;
+extern const GoldenKind golden_vae_kinds[] GOLDEN_FAMILY;
+extern const GoldenKind golden_audio_kinds[] GOLDEN_FAMILY;
+extern const GoldenKind golden_pipeline_kinds[] GOLDEN_FAMILY;
 
 #endif

@@ -108,6 +108,25 @@ dv_loader_ignore (DvLoader *loader, const char *format, ...)
 
 /* ---- finding ---- */
 
+/* Whether both are the same but for sizes of 1: a two-dimensional kernel is a
+ * three-dimensional one of a single frame. */
+static bool
+same_but_ones (const DvTensor *a, const DvTensor *b)
+{
+  int i = 0, k = 0;
+
+  while (true) {
+    while (i < a->n_dims && a->shape[i] == 1)
+      i++;
+    while (k < b->n_dims && b->shape[k] == 1)
+      k++;
+    if (i == a->n_dims || k == b->n_dims)
+      return i == a->n_dims && k == b->n_dims;
+    if (a->shape[i++] != b->shape[k++])
+      return false;
+  }
+}
+
 /* The named tensor if it has this shape; a failure and NULL if not. */
 static const DvNamed *
 take (DvLoader *loader, const char *name, int n_dims, const int64_t *shape)
@@ -128,7 +147,7 @@ take (DvLoader *loader, const char *name, int n_dims, const int64_t *shape)
     return NULL;
   }
   expected = dv_tensor (NULL, named->tensor->dtype, n_dims, shape);
-  if (!dv_tensor_same_shape (named->tensor, &expected)) {
+  if (!same_but_ones (named->tensor, &expected)) {
     fail (loader, DV_ERROR_FORMAT, "the tensor %.128s is %s and should be %s.",
         name, dv_tensor_describe (named->tensor, have, sizeof have),
         dv_tensor_describe (&expected, want, sizeof want));
@@ -266,13 +285,14 @@ is_merged (const DvLoader *loader, const char *name)
 
 /* What a weight takes beside the mapping. */
 static uint64_t
-resident (const DvLoader *loader, DvUse use, const DvNamed *named)
+resident (const DvLoader *loader, DvUse use, const DvNamed *named, int n_dims,
+    const int64_t *shape)
 {
   const DvTensor *t = named->tensor;
   bool merged = is_merged (loader, named->name);
   DvDtype dtype = merged ? loader->compute : t->dtype;
   uint64_t bytes = dv_weight_bytes (
-      loader->device, use, loader->compute, dtype, t->n_dims, t->shape);
+      loader->device, use, loader->compute, dtype, n_dims, shape);
 
   if (bytes == 0 && merged)
     bytes = (uint64_t)dv_tensor_count (t) * dv_dtype_size (dtype);
@@ -289,13 +309,14 @@ advance (DvLoader *loader, uint64_t bytes)
     loader->progress (loader->user, loader->bytes_read);
 }
 
-/* Reads, looks at and prepares one tensor. */
+/* Reads, looks at and prepares one tensor as one of @shape. */
 static DvWeight
-prepare (DvLoader *loader, DvUse use, const DvNamed *named)
+prepare (DvLoader *loader, DvUse use, const DvNamed *named, int n_dims,
+    const int64_t *shape)
 {
   const DvTensor *from = named->tensor;
   bool merged = is_merged (loader, named->name);
-  DvTensor host = *from;
+  DvTensor host = *from, view;
   DvWeight w = {0};
   char text[96];
 
@@ -319,9 +340,9 @@ prepare (DvLoader *loader, DvUse use, const DvNamed *named)
     host = aligned_copy (loader, from);
   if (loader->status != DV_OK)
     return w;
-  host.device = NULL;
+  view = dv_tensor (host.data, host.dtype, n_dims, shape);
   loader->status = dv_weight_prepare (
-      loader->device, &w, use, loader->compute, &host, &loader->error);
+      loader->device, &w, use, loader->compute, &view, &loader->error);
   if (loader->status != DV_OK) {
     dv_tensor_clear (&host);
     return (DvWeight){0};
@@ -345,7 +366,7 @@ load (DvLoader *loader, DvUse use, int n_dims, const int64_t *shape,
 
   if (!named)
     return w;
-  loader->bytes_resident += resident (loader, use, named);
+  loader->bytes_resident += resident (loader, use, named, n_dims, shape);
   if (loader->counting) {
     w.use = use;
     w.compute = loader->compute;
@@ -355,7 +376,7 @@ load (DvLoader *loader, DvUse use, int n_dims, const int64_t *shape,
     loader->bytes_read += dv_tensor_bytes (named->tensor);
     return w;
   }
-  w = prepare (loader, use, named);
+  w = prepare (loader, use, named, n_dims, shape);
   if (loader->status == DV_OK)
     advance (loader, dv_tensor_bytes (named->tensor));
   return w;

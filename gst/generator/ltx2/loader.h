@@ -46,7 +46,7 @@ DvStatus dv_loader_begin (DvLoader *loader, DvError *error);
  * more than dv_loader_begin(). */
 DvStatus dv_loader_finish (DvLoader *loader, DvError *error);
 
-/* A weight of exactly this shape. The name is printf-like. */
+/* A weight of exactly this shape, sizes of 1 apart. The name is printf-like. */
 DvWeight dv_load (DvLoader *loader, DvUse use, int n_dims, const int64_t *shape,
     const char *format, ...) __attribute__ ((format (printf, 5, 6)));
 #define DV_SHAPE(...)                                                          \
