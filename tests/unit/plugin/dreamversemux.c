@@ -108,6 +108,34 @@ GST_START_TEST (test_last_segment_without_an_end)
 
 GST_END_TEST;
 
+/* As many frames as the delay is long are the encoder's own silence and left
+ * out: the rest is that much earlier. */
+GST_START_TEST (test_audio_delay_by_hand)
+{
+  static const struct {
+    gint64 delay;
+    guint left_out;
+  } cases[] = {{0, 0}, {-1, 2}, {100 * GST_MSECOND, 5}};
+  guint i, all = 0;
+
+  for (i = 0; i < G_N_ELEMENTS (cases); i++) {
+    MuxRig rig;
+
+    mux_rig_init (&rig, RIG_X264, VOAACENC);
+    g_object_set (rig.mux, "audio-delay", cases[i].delay, NULL);
+    /* plain: nothing is cut at an end */
+    rig.source.announce = rig.source.closing = FALSE;
+    mux_rig_run (&rig, 30);
+    mux_rig_check_clean (&rig);
+    if (i == 0)
+      all = rig.out.track[1].samples;
+    fail_unless_equals_int (rig.out.track[1].samples, all - cases[i].left_out);
+    mux_rig_clear (&rig);
+  }
+}
+
+GST_END_TEST;
+
 GST_START_TEST (test_plain_stream_without_segments)
 {
   MuxRig rig;
@@ -171,6 +199,7 @@ dreamversemux_suite (void)
   tcase_add_loop_test (tc, test_end_that_nobody_foresaw, 0, 2);
   tcase_add_loop_test (tc, test_last_segment_without_an_end, 0, 2);
   tcase_add_loop_test (tc, test_plain_stream_without_segments, 0, 2);
+  tcase_add_test (tc, test_audio_delay_by_hand);
   tcase_add_test (tc, test_video_only);
   tcase_add_loop_test (tc, test_audio_only, 0, 2);
   return s;

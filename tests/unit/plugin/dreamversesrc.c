@@ -274,6 +274,138 @@ GST_START_TEST (test_each_segment_is_announced_on_both_pads)
 }
 GST_END_TEST
 
+/* Each segment's prompt is its title, on both pads, before its first buffer. */
+GST_START_TEST (test_each_segment_has_its_title)
+{
+  static const gchar *const wanted[] = {"one", "two", "three"};
+  GstElement *src = source_new ("segments", 0, NULL);
+  GstHarness *pads[2];
+  Fixture f;
+  guint p;
+
+  gst_util_set_object_arg (G_OBJECT (src), "prompts", "<one,two,three>");
+  fixture_init (&f, src);
+  fixture_play (&f);
+  pads[0] = f.video;
+  pads[1] = f.audio;
+  for (p = 0; p < 2; p++) {
+    guint titles = 0, segments = 0;
+    GstEvent *event;
+
+    g_ptr_array_unref (pull_all (pads[p]));
+    while ((event = gst_harness_try_pull_event (pads[p]))) {
+      segments += gst_event_has_name (event, GST_DREAMVERSE_EVENT_SEGMENT);
+      if (GST_EVENT_TYPE (event) == GST_EVENT_TAG) {
+        GstTagList *tags;
+        gchar *title = NULL;
+
+        gst_event_parse_tag (event, &tags);
+        fail_unless (gst_tag_list_get_string (tags, GST_TAG_TITLE, &title));
+        fail_unless (titles < G_N_ELEMENTS (wanted));
+        fail_unless_equals_string (title, wanted[titles++]);
+        fail_unless_equals_int (segments, titles);
+        g_free (title);
+      }
+      gst_event_unref (event);
+    }
+    fail_unless_equals_int (titles, G_N_ELEMENTS (wanted));
+  }
+  fixture_clear (&f);
+}
+GST_END_TEST
+
+GST_START_TEST (test_progress_rises)
+{
+  Fixture f;
+  GstMessage *message;
+  gdouble last = 0;
+  guint seen = 0;
+
+  fixture_init (&f, source_new ("segments", 1, NULL));
+  fixture_play (&f);
+  g_ptr_array_unref (pull_all (f.video));
+  g_ptr_array_unref (pull_all (f.audio));
+  while ((message = poll_message (f.bus, GST_DREAMVERSE_MESSAGE_PROGRESS))) {
+    const GstStructure *s = gst_message_get_structure (message);
+    GstDreamverseSegment segment;
+    gdouble fraction = -1;
+
+    fail_unless (gst_dreamverse_parse_segment (s, &segment));
+    fail_unless_equals_int (segment.index, 1);
+    fail_unless (gst_structure_get_string (s, GST_DREAMVERSE_FIELD_STAGE));
+    fail_unless (
+        gst_structure_get_double (s, GST_DREAMVERSE_FIELD_FRACTION, &fraction));
+    fail_unless (fraction > last && fraction <= 1);
+    last = fraction;
+    seen++;
+    gst_message_unref (message);
+  }
+  fail_unless (seen >= 5 && seen <= 20);
+  fail_unless (last == 1);
+  fixture_clear (&f);
+}
+GST_END_TEST
+
+/* What an application sends comes out among the data, on both pads. */
+GST_START_TEST (test_an_applications_event_passes)
+{
+  Fixture f;
+  GstHarness *pads[2];
+  guint p;
+
+  /* The queue has no end yet. */
+  fixture_init (&f, source_new ("segments", 5, NULL));
+  block (&f, TRUE);
+  fixture_play (&f);
+  gst_message_unref (
+      wait_message (f.bus, GST_DREAMVERSE_MESSAGE_STEP_COMPLETE));
+  fail_unless (gst_element_send_event (
+      f.src, gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM,
+                 gst_structure_new_empty ("mine"))));
+  block (&f, FALSE);
+  pads[0] = f.video;
+  pads[1] = f.audio;
+  for (p = 0; p < 2; p++) {
+    GstEvent *event;
+    guint seen = 0;
+
+    g_ptr_array_unref (pull_all (pads[p]));
+    while ((event = gst_harness_try_pull_event (pads[p]))) {
+      seen += gst_event_has_name (event, "mine");
+      gst_event_unref (event);
+    }
+    fail_unless_equals_int (seen, 1);
+  }
+  gst_element_set_state (f.src, GST_STATE_NULL);
+  fail_if (gst_element_send_event (
+      f.src, gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM,
+                 gst_structure_new_empty ("late"))));
+  fixture_clear (&f);
+}
+GST_END_TEST
+
+GST_START_TEST (test_position_is_known_and_duration_is_not)
+{
+  Fixture f;
+  gint64 position = -1, duration;
+  guint i;
+
+  fixture_init (&f, source_new ("segments", 0, NULL));
+  gst_harness_set_drop_buffers (f.audio, TRUE);
+  fixture_play (&f);
+  for (i = 0; i < 30; i++)
+    gst_buffer_unref (gst_harness_pull (f.video));
+  fail_unless (gst_pad_peer_query_position (
+      f.video->sinkpad, GST_FORMAT_TIME, &position));
+  fail_unless (position >= (gint64)gst_util_uint64_scale (29, GST_SECOND, 24));
+  fail_if (gst_pad_peer_query_position (
+      f.video->sinkpad, GST_FORMAT_BYTES, &position));
+  fail_if (gst_pad_peer_query_duration (
+      f.video->sinkpad, GST_FORMAT_TIME, &duration));
+  fixture_clear (&f);
+}
+GST_END_TEST
+
 /* The end of one pad's stream alone, the other pad being unlinked. */
 static void
 check_single_pad (const gchar *pad, guint pulled)
@@ -325,6 +457,32 @@ checksum (GstBuffer *buffer)
   gst_buffer_unmap (buffer, &map);
   return sum;
 }
+
+static guint
+first_frame_with_seed (guint64 seed)
+{
+  Fixture f;
+  GstBuffer *buffer;
+  guint sum;
+
+  fixture_init (&f, source_new ("segments", 1, "seed", seed, NULL));
+  gst_harness_set_drop_buffers (f.audio, TRUE);
+  fixture_play (&f);
+  buffer = gst_harness_pull (f.video);
+  sum = checksum (buffer);
+  gst_buffer_unref (buffer);
+  fixture_clear (&f);
+  return sum;
+}
+
+GST_START_TEST (test_the_seed_decides)
+{
+  guint one = first_frame_with_seed (1);
+
+  fail_unless_equals_int (first_frame_with_seed (1), one);
+  fail_if (first_frame_with_seed (2) == one);
+}
+GST_END_TEST
 
 /* Some pulled are held, of others only the memory, the rest given back: what
  * is held never changes while later segments are generated. */
@@ -414,6 +572,31 @@ GST_START_TEST (test_downstreams_pool_is_used_if_it_is_large_enough)
 {
   check_peer_pool (0, TRUE);
   check_peer_pool (2 * FRAMES - 1, FALSE);
+}
+GST_END_TEST
+
+/* With room for one segment only, the next step waits. */
+GST_START_TEST (test_max_queued_bytes_holds_the_next_step)
+{
+  Fixture f;
+  GstMessage *message;
+  GPtrArray *pulled;
+
+  fixture_init (&f, source_new ("segments", 3, "max-queued-bytes",
+                        G_GUINT64_CONSTANT (240448), NULL));
+  gst_harness_set_drop_buffers (f.audio, TRUE);
+  block (&f, TRUE);
+  fixture_play (&f);
+  gst_message_unref (
+      wait_message (f.bus, GST_DREAMVERSE_MESSAGE_STEP_COMPLETE));
+  message = gst_bus_timed_pop_filtered (
+      f.bus, 200 * GST_MSECOND, GST_MESSAGE_ELEMENT);
+  fail_if (message != NULL, "%" GST_PTR_FORMAT, message);
+  block (&f, FALSE);
+  pulled = pull_all (f.video);
+  fail_unless_equals_int (pulled->len, FRAMES + 2 * (FRAMES - OVERLAP));
+  g_ptr_array_unref (pulled);
+  fixture_clear (&f);
 }
 GST_END_TEST
 
@@ -542,6 +725,12 @@ dreamversesrc_suite (void)
   tcase_add_test (tc, test_colours_are_named);
   tcase_add_test (tc, test_s16_if_downstream_wants_it);
   tcase_add_test (tc, test_each_segment_is_announced_on_both_pads);
+  tcase_add_test (tc, test_each_segment_has_its_title);
+  tcase_add_test (tc, test_progress_rises);
+  tcase_add_test (tc, test_an_applications_event_passes);
+  tcase_add_test (tc, test_position_is_known_and_duration_is_not);
+  tcase_add_test (tc, test_the_seed_decides);
+  tcase_add_test (tc, test_max_queued_bytes_holds_the_next_step);
   tcase_add_test (tc, test_video_alone);
   tcase_add_test (tc, test_audio_alone);
   tcase_add_test (tc, test_what_is_held_is_never_written);
