@@ -108,6 +108,16 @@ gate_untimed (GstDreamverseGate *self)
   return GST_FLOW_ERROR;
 }
 
+/* What ended the other track ends this one: its task may be inside the muxer,
+ * which waits for data of the other. With the lock held. */
+static GstFlowReturn
+gate_flow (const GstDreamverseGate *self)
+{
+  if (self->flow != GST_FLOW_OK || self->timeline->flushing)
+    return self->flow;
+  return self->timeline->flow;
+}
+
 static GstFlowReturn
 gate_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
@@ -116,10 +126,11 @@ gate_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
   GstFlowReturn flow;
 
   g_mutex_lock (&timeline->lock);
-  while (!gst_dreamverse_gate_leaves (self) && self->flow == GST_FLOW_OK &&
-         self->buffers >= MAX_BUFFERS)
+  while (!gst_dreamverse_gate_leaves (self) &&
+         gate_flow (self) == GST_FLOW_OK && self->buffers >= MAX_BUFFERS)
     gst_dreamverse_gate_wait (self);
-  flow = gst_dreamverse_gate_leaves (self) ? GST_FLOW_FLUSHING : self->flow;
+  flow =
+      gst_dreamverse_gate_leaves (self) ? GST_FLOW_FLUSHING : gate_flow (self);
   if (flow == GST_FLOW_OK && self->timed) {
     g_queue_push_tail (&self->queue, buffer);
     self->buffers++;
