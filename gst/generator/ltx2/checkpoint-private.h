@@ -42,9 +42,9 @@ const DvNamed *dv_part_find (const DvPartTensors *part, const char *name);
 /* A configuration, with the tensors that it speaks of. Sticky: after the
  * first mistake the rest is read as its defaults and status stays. */
 typedef struct {
-  const cJSON *json; /* NULL: all defaults */
-  const char *where; /* for messages */
-  const DvPartTensors *tensors;
+  const cJSON *json;            /* NULL: all defaults */
+  const char *where;            /* for messages */
+  const DvPartTensors *tensors; /* NULL: there are none to compare with */
   DvStatus status;
   DvError *error;
 } DvConfigReader;
@@ -75,6 +75,10 @@ const DvTensor *dv_config_tensor (const DvConfigReader *reader,
     const char *format, ...) __attribute__ ((format (printf, 2, 3)));
 bool dv_config_has (const DvConfigReader *reader, const char *format, ...)
     __attribute__ ((format (printf, 2, 3)));
+/* A switch that both the configuration and a tensor tell, which must agree
+ * where the key is there; the tensor decides where there are tensors. */
+bool dv_config_switch (DvConfigReader *reader, const char *keys, bool fallback,
+    const char *format, ...) __attribute__ ((format (printf, 4, 5)));
 /* Size of a tensor's dimension, 0 when there is no such tensor. */
 int64_t dv_config_dim (const DvConfigReader *reader, int dim,
     const char *format, ...) __attribute__ ((format (printf, 3, 4)));

@@ -74,8 +74,10 @@ dv_config_audio_vae (DvConfigReader *reader, DvAudioVaeConfig *c)
     memcpy (c->mult, (int64_t[]){1, 2, 4}, 3 * sizeof *c->mult);
     c->n_mult = 3;
   }
-  c->has_encoder = dv_config_has (&r, "encoder.conv_in.conv.weight");
-  c->has_decoder = dv_config_has (&r, "decoder.conv_in.conv.weight");
+  c->has_encoder =
+      !r.tensors || dv_config_has (&r, "encoder.conv_in.conv.weight");
+  c->has_decoder =
+      !r.tensors || dv_config_has (&r, "decoder.conv_in.conv.weight");
 
   text = dv_config_string (&r, "norm_type");
   dv_config_demand (
@@ -92,7 +94,7 @@ dv_config_audio_vae (DvConfigReader *reader, DvAudioVaeConfig *c)
       &r, dv_config_bool (&r, "double_z", true), "double_z", "true");
   if (!c->has_encoder && !c->has_decoder)
     dv_config_fail (&r, "there is neither an encoder nor a decoder.");
-  if (r.status == DV_OK)
+  if (r.status == DV_OK && r.tensors)
     check_audio_vae (&r, c);
   reader->status = r.status;
 }
@@ -175,6 +177,8 @@ check_gan (DvConfigReader *r, const DvGanConfig *c, const char *prefix)
   }
   dv_config_expect (
       r, DV_CONFIG_SHAPE (c->out, channels, 7), "%sconv_out.weight", prefix);
+  if (!r->tensors)
+    return;
   if (dv_config_counted (r, "%supsamplers.", prefix) != c->n_rates ||
       dv_config_counted (r, "%sresnets.", prefix) !=
           (int64_t)c->n_rates * c->n_res)
@@ -194,16 +198,23 @@ read_gan (DvConfigReader *r, DvGanConfig *c, const char *prefix, bool bwe)
       {16, 15, 8, 4, 4}, {11, 4, 4, 4, 4, 4}, {12, 11, 4, 4, 4}};
   static const int n_rates[3] = {5, 6, 5};
   static const int res_kernels[3] = {3, 7, 11};
+  static const int hidden[3] = {1024, 1536, 512};
+  const char *act;
   int kind, n;
 
-  c->snake = dv_config_has (r, "%sact_out.act.alpha", prefix);
+  act = dv_config_string (
+      r, bwe ? "bwe_act_fn, activation" : "act_fn, activation");
+  c->snake = r->tensors ? dv_config_has (r, "%sact_out.act.alpha", prefix)
+                        : act && strcmp (act, "snakebeta") == 0;
   kind = bwe ? 2 : c->snake ? 1 : 0;
   c->in = dv_config_int (
       r, bwe ? "bwe_in_channels" : "in_channels", 128, 1, MAX_CHANNELS);
   c->hidden = dv_config_int (r,
       bwe ? "bwe_hidden_channels, upsample_initial_channel"
           : "hidden_channels, upsample_initial_channel",
-      dv_config_dim (r, 0, "%sconv_in.weight", prefix), 1, MAX_CHANNELS);
+      r->tensors ? dv_config_dim (r, 0, "%sconv_in.weight", prefix)
+                 : hidden[kind],
+      1, MAX_CHANNELS);
   c->out =
       dv_config_int (r, bwe ? "bwe_out_channels" : "out_channels", 2, 1, 64);
   c->n_rates = int_list (r,
@@ -228,13 +239,10 @@ read_gan (DvConfigReader *r, DvGanConfig *c, const char *prefix, bool bwe)
   c->slope = (float)dv_config_number (r,
       bwe ? "bwe_leaky_relu_negative_slope" : "leaky_relu_negative_slope", 0.1,
       0.0, 1.0);
-  c->final_bias = dv_config_has (r, "%sconv_out.bias", prefix);
-  if (dv_config_bool (r,
-          bwe ? "bwe_final_bias, use_bias_at_final"
-              : "final_bias, use_bias_at_final",
-          c->final_bias) != c->final_bias)
-    dv_config_fail (r, "%sconv_out.bias is %s, against the configuration.",
-        prefix, c->final_bias ? "there" : "missing");
+  c->final_bias = dv_config_switch (r,
+      bwe ? "bwe_final_bias, use_bias_at_final"
+          : "final_bias, use_bias_at_final",
+      !c->snake, "%sconv_out.bias", prefix);
   c->final_tanh =
       ends_in_tanh (r, bwe ? "bwe_final_act_fn" : "final_act_fn", c->snake);
   if (r->status == DV_OK)
@@ -252,7 +260,10 @@ dv_config_vocoder (DvConfigReader *reader, DvVocoderConfig *c)
     main.json = inner;
     bwe.json = dv_config_find (reader->json, "bwe");
   }
-  c->extended = dv_config_has (reader, "bwe_generator.conv_in.weight");
+  c->extended =
+      reader->tensors
+          ? dv_config_has (reader, "bwe_generator.conv_in.weight")
+          : dv_config_find (reader->json, "bwe_hidden_channels, bwe") != NULL;
   read_gan (&main, &c->main, c->extended ? "vocoder." : "", false);
   bwe.status = main.status;
   if (c->extended) {
@@ -283,17 +294,17 @@ dv_config_upsampler (DvConfigReader *r, DvUpsamplerConfig *c)
   const char *conv;
 
   c->in = dv_config_int (r, "in_channels",
-      dv_config_dim (r, 1, "initial_conv.weight"), 1, MAX_CHANNELS);
+      r->tensors ? dv_config_dim (r, 1, "initial_conv.weight") : 128, 1,
+      MAX_CHANNELS);
   c->mid = dv_config_int (r, "mid_channels",
-      dv_config_dim (r, 0, "initial_conv.weight"), 1, MAX_CHANNELS);
-  c->blocks = (int)dv_config_int (
-      r, "num_blocks_per_stage", dv_config_counted (r, "res_blocks."), 0, 1000);
-  c->rational = dv_config_has (r, "upsampler.conv.weight");
+      r->tensors ? dv_config_dim (r, 0, "initial_conv.weight") : 1024, 1,
+      MAX_CHANNELS);
+  c->blocks = (int)dv_config_int (r, "num_blocks_per_stage",
+      r->tensors ? dv_config_counted (r, "res_blocks.") : 4, 0, 1000);
+  c->rational =
+      dv_config_switch (r, "use_rational_resampler, rational_resampler", true,
+          "upsampler.conv.weight");
   conv = c->rational ? "upsampler.conv.weight" : "upsampler.0.weight";
-  if (dv_config_bool (r, "use_rational_resampler, rational_resampler",
-          c->rational) != c->rational)
-    dv_config_fail (
-        r, "rational_resampler contradicts the tensors: %s is there.", conv);
   dv_config_demand (r, dv_config_int (r, "dims", 3, 1, 3) == 3, "dims", "3");
   dv_config_demand (r, dv_config_bool (r, "spatial_upsample", true),
       "spatial_upsample", "true");
@@ -308,8 +319,9 @@ dv_config_upsampler (DvConfigReader *r, DvUpsamplerConfig *c)
   dv_config_expect (r, DV_CONFIG_SHAPE (4 * c->mid, c->mid, 3, 3), "%s", conv);
   dv_config_expect (
       r, DV_CONFIG_SHAPE (c->in, c->mid, 3, 3, 3), "final_conv.weight");
-  if (dv_config_counted (r, "res_blocks.") != c->blocks ||
-      dv_config_counted (r, "post_upsample_res_blocks.") != c->blocks)
+  if (r->tensors &&
+      (dv_config_counted (r, "res_blocks.") != c->blocks ||
+          dv_config_counted (r, "post_upsample_res_blocks.") != c->blocks))
     dv_config_fail (r,
         "num_blocks_per_stage is %d, which contradicts the tensors of "
         "res_blocks.",

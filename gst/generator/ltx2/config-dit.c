@@ -105,37 +105,23 @@ check_fixed (DvConfigReader *r)
       r, !text || strncmp (text, "rms_norm", 8) == 0, "qk_norm", "rms_norm");
 }
 
-/* A switch that both the configuration and the tensors tell. */
-static bool
-told_twice (
-    DvConfigReader *r, const char *keys, bool tensors, const char *tensor)
-{
-  if (dv_config_find (r->json, keys) &&
-      dv_config_bool (r, keys, false) != tensors)
-    dv_config_fail (r, "%s contradicts the tensors: %s is %s.", keys, tensor,
-        tensors ? "there" : "missing");
-  return tensors;
-}
+#define GATE "transformer_blocks.0.attn1.to_gate_logits.weight"
 
 static void
 read_switches (DvConfigReader *r, DvDitConfig *c)
 {
-  bool gates =
-      dv_config_has (r, "transformer_blocks.0.attn1.to_gate_logits.weight");
-  bool prompt = dv_config_has (r, "prompt_adaln.linear.weight");
+  bool late = dv_config_bool (r, "caption_proj_before_connector", false);
 
-  c->gated = told_twice (r, "gated_attn, apply_gated_attention", gates,
-      "transformer_blocks.0.attn1.to_gate_logits.weight");
-  told_twice (r, "audio_gated_attn", gates,
-      "transformer_blocks.0.attn1.to_gate_logits.weight");
-  c->cross_mod = told_twice (
-      r, "cross_attn_mod, cross_attention_adaln", prompt, "prompt_adaln");
-  told_twice (r, "audio_cross_attn_mod", prompt, "prompt_adaln");
-  c->caption_projection = told_twice (r, "use_prompt_embeddings",
-      dv_config_has (r, "caption_projection.linear_1.weight"),
-      "caption_projection.linear_1.weight");
-  if (dv_config_bool (r, "caption_proj_before_connector", false) &&
-      c->caption_projection)
+  c->gated = dv_config_switch (
+      r, "gated_attn, apply_gated_attention", false, "%s", GATE);
+  dv_config_switch (r, "audio_gated_attn", c->gated, "%s", GATE);
+  c->cross_mod = dv_config_switch (r, "cross_attn_mod, cross_attention_adaln",
+      false, "prompt_adaln.linear.weight");
+  dv_config_switch (
+      r, "audio_cross_attn_mod", c->cross_mod, "prompt_adaln.linear.weight");
+  c->caption_projection = dv_config_switch (
+      r, "use_prompt_embeddings", !late, "caption_projection.linear_1.weight");
+  if (late && c->caption_projection)
     dv_config_fail (r, "caption_proj_before_connector contradicts the tensors: "
                        "caption_projection is there.");
 }
@@ -181,7 +167,7 @@ dv_config_dit (DvConfigReader *r, DvDitConfig *c)
     return;
   check_modality (r, c, &c->video, "");
   check_modality (r, c, &c->audio, "audio_");
-  if (counted != c->layers)
+  if (r->tensors && counted != c->layers)
     dv_config_fail (r,
         "num_layers is %lld, but there are weights of %lld blocks.",
         (long long)c->layers, (long long)counted);

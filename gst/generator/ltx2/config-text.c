@@ -41,6 +41,13 @@ gemma_rope (DvConfigReader *reader, DvGemmaConfig *config)
   reader->status = r.status;
 }
 
+/* What the tensors say, where there are any. */
+static int64_t
+either (int64_t tensors, int64_t usual)
+{
+  return tensors ? tensors : usual;
+}
+
 static void
 check_gemma (DvConfigReader *r, const DvGemmaConfig *c)
 {
@@ -57,7 +64,7 @@ check_gemma (DvConfigReader *r, const DvGemmaConfig *c)
       "model.layers.0.self_attn.k_proj.weight");
   dv_config_expect (r, DV_CONFIG_SHAPE (c->mlp, c->hidden),
       "model.layers.0.mlp.gate_proj.weight");
-  if (dv_config_counted (r, "model.layers.") != c->layers)
+  if (r->tensors && dv_config_counted (r, "model.layers.") != c->layers)
     dv_config_fail (r,
         "num_hidden_layers is %lld, but there are weights of %lld layers.",
         (long long)c->layers,
@@ -74,17 +81,20 @@ dv_config_gemma (DvConfigReader *reader, DvGemmaConfig *config)
   if (cJSON_IsObject (text))
     r.json = text;
   config->hidden = dv_config_int (&r, "hidden_size",
-      dv_config_dim (&r, 1, "model.embed_tokens.weight"), 1, MAX_WIDTH);
-  config->mlp = dv_config_int (&r, "intermediate_size",
-      dv_config_dim (&r, 0, "model.layers.0.mlp.gate_proj.weight"), 1,
+      either (dv_config_dim (&r, 1, "model.embed_tokens.weight"), 3840), 1,
       MAX_WIDTH);
+  config->mlp = dv_config_int (&r, "intermediate_size",
+      either (
+          dv_config_dim (&r, 0, "model.layers.0.mlp.gate_proj.weight"), 15360),
+      1, MAX_WIDTH);
   config->layers = dv_config_int (&r, "num_hidden_layers",
-      dv_config_counted (&r, "model.layers."), 1, MAX_LAYERS);
+      either (dv_config_counted (&r, "model.layers."), 48), 1, MAX_LAYERS);
   config->head_dim = dv_config_int (&r, "head_dim", 256, 1, 4096);
   config->heads = dv_config_int (&r, "num_attention_heads", 16, 1, 4096);
   config->kv_heads = dv_config_int (&r, "num_key_value_heads", 8, 1, 4096);
   config->vocab = dv_config_int (&r, "vocab_size",
-      dv_config_dim (&r, 0, "model.embed_tokens.weight"), 1, 1 << 24);
+      either (dv_config_dim (&r, 0, "model.embed_tokens.weight"), 262208), 1,
+      1 << 24);
   config->query_pre_attn_scalar =
       dv_config_number (&r, "query_pre_attn_scalar", 256.0, 1e-3, 1e6);
   config->sliding_window =
@@ -118,7 +128,7 @@ check_connector (
 
   dv_config_expect (r, DV_CONFIG_SHAPE (c->registers, width),
       "%s_connector.learnable_registers", modality);
-  if (counted != c->layers)
+  if (r->tensors && counted != c->layers)
     dv_config_fail (r,
         "the %s connector should have %lld layers, but there are weights of "
         "%lld.",
@@ -126,14 +136,6 @@ check_connector (
   if (c->layers > 0)
     dv_config_expect (r, DV_CONFIG_SHAPE (width, width),
         "%s_connector.transformer_blocks.0.attn1.to_q.weight", modality);
-  if (c->gated !=
-      dv_config_has (r,
-          "%s_connector.transformer_blocks.0.attn1.to_gate_logits.weight",
-          modality))
-    dv_config_fail (r,
-        "the %s connector should %shave gated attention, and its tensors "
-        "say otherwise (to_gate_logits).",
-        modality, c->gated ? "" : "not ");
   if (c->head_dim % 2)
     dv_config_fail (r, "the %s connector's heads have an odd size.", modality);
 }
@@ -163,6 +165,11 @@ check_connectors (DvConfigReader *r, const DvTextConfig *c)
   }
 }
 
+#define VIDEO_GATE                                                             \
+  "video_connector.transformer_blocks.0.attn1.to_gate_logits.weight"
+#define AUDIO_GATE                                                             \
+  "audio_connector.transformer_blocks.0.attn1.to_gate_logits.weight"
+
 void
 dv_config_connectors (DvConfigReader *r, DvTextConfig *c)
 {
@@ -170,9 +177,11 @@ dv_config_connectors (DvConfigReader *r, DvTextConfig *c)
   const char *projection, *type, *precision;
 
   /* What the tensors say, for keys that are not there. */
-  c->per_modality = dv_config_has (r, "video_text_proj_in.weight");
+  c->per_modality = dv_config_switch (
+      r, "per_modality_projections", false, "video_text_proj_in.weight");
   projection = c->per_modality ? "video_text_proj_in" : "text_proj_in";
-  c->proj_bias = dv_config_has (r, "%s.bias", projection);
+  c->proj_bias =
+      dv_config_switch (r, "proj_bias", false, "%s.bias", projection);
   columns = dv_config_dim (r, 1, "%s.weight", projection);
   if (!c->per_modality && columns)
     caption = dv_config_dim (r, 0, "%s.weight", projection);
@@ -194,10 +203,10 @@ dv_config_connectors (DvConfigReader *r, DvTextConfig *c)
       "video_connector_num_learnable_registers, "
       "connector_num_learnable_registers",
       128, 1, 1 << 20);
-  c->video.gated = dv_config_bool (r,
+  c->video.gated = dv_config_switch (r,
       "video_gated_attn, connector_apply_gated_attention, "
       "apply_gated_attention",
-      false);
+      false, "%s", VIDEO_GATE);
   c->audio.heads = dv_config_int (
       r, "audio_connector_num_attention_heads", c->video.heads, 1, 4096);
   c->audio.head_dim = dv_config_int (
@@ -207,7 +216,8 @@ dv_config_connectors (DvConfigReader *r, DvTextConfig *c)
   c->audio.registers =
       dv_config_int (r, "audio_connector_num_learnable_registers",
           c->video.registers, 1, 1 << 20);
-  c->audio.gated = dv_config_bool (r, "audio_gated_attn", c->video.gated);
+  c->audio.gated = dv_config_switch (
+      r, "audio_gated_attn", c->video.gated, "%s", AUDIO_GATE);
 
   c->rope_theta = dv_config_number (
       r, "rope_theta, connector_positional_embedding_theta", 1e4, 1.0, 1e12);
@@ -223,15 +233,6 @@ dv_config_connectors (DvConfigReader *r, DvTextConfig *c)
   type = dv_config_string (r, "rope_type, connector_rope_type");
   dv_config_demand (
       r, !type || strcmp (type, "split") == 0, "rope_type", "split");
-  if (dv_config_find (r->json, "per_modality_projections") &&
-      dv_config_bool (r, "per_modality_projections", false) != c->per_modality)
-    dv_config_fail (r,
-        "per_modality_projections contradicts the tensors, which hold %s.",
-        projection);
-  if (dv_config_find (r->json, "proj_bias") &&
-      dv_config_bool (r, "proj_bias", false) != c->proj_bias)
-    dv_config_fail (r, "proj_bias contradicts the tensors: %s.bias is %s.",
-        projection, c->proj_bias ? "there" : "missing");
   if (r->status == DV_OK)
     check_connectors (r, c);
 }

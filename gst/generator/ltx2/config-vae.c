@@ -59,7 +59,7 @@ add_block (List *list, DvVaeBlock block, bool last)
   if (block.kind == DV_VAE_RES) {
     block.channels = c;
     counted = dv_config_counted (r, "%s.resnets.", block.name);
-    if (counted != block.layers)
+    if (r->tensors && counted != block.layers)
       dv_config_fail (r,
           "%s should have %d residual blocks, but there are weights of %lld.",
           block.name, block.layers, (long long)counted);
@@ -334,6 +334,21 @@ check_fixed (DvConfigReader *r)
       "encoder_spatial_padding_mode", "zeros");
 }
 
+/* Channels after a first convolution: as its weight has it; without one, as
+ * the lists of channels mean it. */
+static int64_t
+conv_in (DvConfigReader *r, const char *weight, const char *key, int64_t usual,
+    bool encoder)
+{
+  int64_t channels[MAX_LEVELS];
+  int n;
+
+  if (r->tensors)
+    return dv_config_dim (r, 0, "%s", weight);
+  n = read_list (r, key, channels, MAX_LEVELS, 1, &usual, 1);
+  return encoder ? channels[0] / 2 : channels[n - 1];
+}
+
 void
 dv_config_video_vae (DvConfigReader *r, DvVideoVaeConfig *c)
 {
@@ -342,7 +357,7 @@ dv_config_video_vae (DvConfigReader *r, DvVideoVaeConfig *c)
   int64_t pixels;
 
   c->latent = dv_config_int (r, "latent_channels",
-      dv_config_dim (r, 0, "latents_mean"), 1, MAX_CHANNELS);
+      r->tensors ? dv_config_dim (r, 0, "latents_mean") : 128, 1, MAX_CHANNELS);
   c->patch = (int)dv_config_int (r, "patch_size", 4, 1, 16);
   c->decoder_reflect = !padding || strcmp (padding, "reflect") == 0;
   dv_config_demand (r, c->decoder_reflect || strcmp (padding, "zeros") == 0,
@@ -355,7 +370,8 @@ dv_config_video_vae (DvConfigReader *r, DvVideoVaeConfig *c)
   dv_config_expect (r, DV_CONFIG_SHAPE (c->latent), "latents_mean");
   dv_config_expect (r, DV_CONFIG_SHAPE (c->latent), "latents_std");
 
-  c->encoder_in = dv_config_dim (r, 0, "encoder.conv_in.conv.weight");
+  c->encoder_in = conv_in (
+      r, "encoder.conv_in.conv.weight", "block_out_channels", 256, true);
   if (c->encoder_in && r->status == DV_OK) {
     dv_config_expect (r, DV_CONFIG_SHAPE (c->encoder_in, pixels, 3, 3, 3),
         "encoder.conv_in.conv.weight");
@@ -366,7 +382,8 @@ dv_config_video_vae (DvConfigReader *r, DvVideoVaeConfig *c)
               c->latent + 1, c->encoder[c->n_encoder - 1].channels, 3, 3, 3),
           "encoder.conv_out.conv.weight");
   }
-  c->decoder_in = dv_config_dim (r, 0, "decoder.conv_in.conv.weight");
+  c->decoder_in = conv_in (r, "decoder.conv_in.conv.weight",
+      "decoder_block_out_channels", 1024, false);
   if (c->decoder_in && r->status == DV_OK) {
     dv_config_expect (r, DV_CONFIG_SHAPE (c->decoder_in, c->latent, 3, 3, 3),
         "decoder.conv_in.conv.weight");

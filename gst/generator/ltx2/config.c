@@ -224,7 +224,8 @@ dv_part_find (const DvPartTensors *part, const char *name)
 static const DvTensor *
 find (const DvConfigReader *reader, const char *name)
 {
-  const DvNamed *named = dv_part_find (reader->tensors, name);
+  const DvNamed *named =
+      reader->tensors ? dv_part_find (reader->tensors, name) : NULL;
 
   return named ? named->tensor : NULL;
 }
@@ -256,6 +257,23 @@ dv_config_has (const DvConfigReader *reader, const char *format, ...)
   return find (reader, name) != NULL;
 }
 
+bool
+dv_config_switch (DvConfigReader *reader, const char *keys, bool fallback,
+    const char *format, ...)
+{
+  char name[DV_MAX_NAME];
+  bool there, told = dv_config_bool (reader, keys, fallback);
+
+  if (!reader->tensors)
+    return told;
+  FORMAT_NAME (name, format);
+  there = find (reader, name) != NULL;
+  if (dv_config_find (reader->json, keys) && told != there)
+    dv_config_fail (reader, "%s contradicts the tensors: %.128s is %s.", keys,
+        name, there ? "there" : "missing");
+  return there;
+}
+
 int64_t
 dv_config_dim (const DvConfigReader *reader, int dim, const char *format, ...)
 {
@@ -276,7 +294,7 @@ dv_config_expect (DvConfigReader *reader, int n_dims, const int64_t *shape,
   DvTensor expected;
 
   FORMAT_NAME (name, format);
-  if (reader->status != DV_OK)
+  if (reader->status != DV_OK || !reader->tensors)
     return;
   tensor = find (reader, name);
   if (!tensor) {
@@ -316,6 +334,8 @@ dv_config_counted (const DvConfigReader *reader, const char *format, ...)
   int64_t n = 0;
 
   FORMAT_NAME (prefix, format);
+  if (!reader->tensors)
+    return 0;
   for (;; n++) {
     snprintf (name, sizeof name, "%s%lld.", prefix, (long long)n);
     if (!any_begins (reader->tensors, name))

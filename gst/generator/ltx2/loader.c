@@ -55,11 +55,15 @@ dv_loader_begin (DvLoader *loader, DvError *error)
   loader->extra[0] = 0;
   if (loader->part == DV_PART_DIT && loader->loras)
     for (size_t i = 0; (target = dv_loras_target (loader->loras, i, &path));
-         i++)
-      if (!dv_part_find (part, target))
+         i++) {
+      const DvNamed *named = dv_part_find (part, target);
+
+      if (!named || named->tensor->n_dims != 2)
         return dv_fail (error, DV_ERROR_FORMAT, "load",
-            "The LoRA %s changes %.128s, which the model in %s does not have.",
+            "The LoRA %s changes %.128s, which is no matrix of the model in "
+            "%s.",
             path, target, part->where ? part->where : "memory");
+    }
   loader->used = calloc (part->count + 1, sizeof *loader->used);
   if (!loader->used)
     return dv_fail (error, DV_ERROR_MEMORY, "load",
@@ -253,8 +257,8 @@ merged_copy (DvLoader *loader, const char *name, const DvTensor *from)
     goto no_memory;
   for (int64_t i = 0; i < count; i++)
     data[i] = value_at (from, i);
-  if (dv_loras_merge (loader->loras, name, data, from->shape[0],
-          count / from->shape[0], &loader->error) != DV_OK) {
+  if (dv_loras_merge (loader->loras, loader->device->pool, name, data,
+          from->shape[0], from->shape[1], &loader->error) != DV_OK) {
     loader->status = loader->error.code;
     dv_tensor_clear (&sum);
     return (DvTensor){0};

@@ -310,35 +310,76 @@ dv_loras_touch (const DvLoras *loras, const char *weight)
   return false;
 }
 
-/* data += scale B A. Each element's sum over the rank is formed first. */
+/* data += scale B A, in tiles of rows. */
+typedef struct {
+  float *data;
+  const float *a; /* [rank, in] */
+  const DvTensor *b;
+  float scale;
+  int64_t out, in, rank;
+  float *sums; /* [threads, in] */
+} Product;
+
+#define TILE 32
+
+/* Each element's sum over the rank is formed first, then scaled and added. */
+static void
+product_tile (void *user, int64_t tile, int thread)
+{
+  const Product *p = user;
+  float *restrict sum = p->sums + thread * p->in;
+  int64_t end = (tile + 1) * TILE < p->out ? (tile + 1) * TILE : p->out;
+
+  for (int64_t n = tile * TILE; n < end; n++) {
+    float *restrict row = p->data + n * p->in;
+
+    memset (sum, 0, (size_t)p->in * sizeof *sum);
+    for (int64_t r = 0; r < p->rank; r++) {
+      const float *restrict a = p->a + r * p->in;
+      float b = value_at (p->b, n * p->rank + r);
+
+      for (int64_t k = 0; k < p->in; k++)
+        sum[k] += b * a[k];
+    }
+    for (int64_t k = 0; k < p->in; k++)
+      row[k] += p->scale * sum[k];
+  }
+}
+
 static DvStatus
-add_product (const Change *change, double scale, float *data, int64_t out,
-    int64_t in, DvError *error)
+add_product (const Change *change, DvPool *pool, double scale, float *data,
+    int64_t out, int64_t in, DvError *error)
 {
   int64_t rank = change->a->shape[0];
-  float *row = malloc ((size_t)(in > 0 ? in : 1) * sizeof *row);
+  int threads = pool ? dv_pool_threads (pool) : 1;
+  float *a = malloc ((size_t)(rank + threads) * (size_t)in * sizeof *a);
+  Product product = {.data = data,
+      .a = a,
+      .b = change->b,
+      .scale = (float)scale,
+      .out = out,
+      .in = in,
+      .rank = rank};
+  int64_t tiles = (out + TILE - 1) / TILE;
 
-  if (!row)
+  if (!a)
     return dv_fail (error, DV_ERROR_MEMORY, "load",
         "There is no memory left to merge a LoRA.");
-  for (int64_t n = 0; n < out; n++) {
-    memset (row, 0, (size_t)in * sizeof *row);
-    for (int64_t r = 0; r < rank; r++) {
-      float b = value_at (change->b, n * rank + r);
-
-      for (int64_t k = 0; k < in; k++)
-        row[k] += b * value_at (change->a, r * in + k);
-    }
-    for (int64_t k = 0; k < in; k++)
-      data[n * in + k] += (float)scale * row[k];
-  }
-  free (row);
+  product.sums = a + rank * in;
+  for (int64_t i = 0; i < rank * in; i++)
+    a[i] = value_at (change->a, i);
+  if (pool)
+    dv_pool_run (pool, tiles, product_tile, &product);
+  else
+    for (int64_t i = 0; i < tiles; i++)
+      product_tile (&product, i, 0);
+  free (a);
   return DV_OK;
 }
 
 DvStatus
-dv_loras_merge (const DvLoras *loras, const char *weight, float *data,
-    int64_t out, int64_t in, DvError *error)
+dv_loras_merge (const DvLoras *loras, DvPool *pool, const char *weight,
+    float *data, int64_t out, int64_t in, DvError *error)
 {
   DvStatus status = DV_OK;
 
@@ -357,7 +398,7 @@ dv_loras_merge (const DvLoras *loras, const char *weight, float *data,
           (long long)c->a->shape[1], (long long)out, (long long)in);
     if (c->alpha != 0.0)
       scale *= c->alpha / (double)c->a->shape[0];
-    status = add_product (c, scale, data, out, in, error);
+    status = add_product (c, pool, scale, data, out, in, error);
   }
   return status;
 }

@@ -17,6 +17,7 @@
 #ifndef DV_LTX2_LORA_H
 #define DV_LTX2_LORA_H
 
+#include "pool.h"
 #include "tensor.h"
 
 typedef struct DvLoras DvLoras;
@@ -36,8 +37,9 @@ size_t dv_loras_count (const DvLoras *loras); /* files */
  * last. */
 const char *dv_loras_target (const DvLoras *loras, size_t i, const char **path);
 bool dv_loras_touch (const DvLoras *loras, const char *weight);
-/* Adds every change of @weight to @data [out, in]; shapes must fit. */
-DvStatus dv_loras_merge (const DvLoras *loras, const char *weight, float *data,
-    int64_t out, int64_t in, DvError *error);
+/* Adds every change of @weight to @data [out, in]; shapes must fit. @pool may
+ * be NULL; the result does not depend on it. */
+DvStatus dv_loras_merge (const DvLoras *loras, DvPool *pool, const char *weight,
+    float *data, int64_t out, int64_t in, DvError *error);
 
 #endif

@@ -84,11 +84,11 @@ no_memory:
 static DvStatus
 read_header (int fd, DvShard *shard, DvError *error)
 {
-  uint8_t length[8];
+  uint8_t length[8] = {0};
   uint64_t n;
   DvStatus status;
 
-  if (pread (fd, length, 8, 0) != 8)
+  if (shard->size >= 8 && pread (fd, length, 8, 0) != 8)
     goto unreadable;
   status = dv_shard_header_size (shard, length, &n, error);
   if (status != DV_OK)
