@@ -20,7 +20,6 @@
 
 static const GoldenLimit module_limit = {2e-5, 2e-4, 1e-2};
 static const GoldenLimit loop_limit = {2e-4, 2e-3, 5e-2};
-static const GoldenLimit tables_limit = {2e-6, 5e-6, 0};
 
 static const char *const side_name[DV_N_SIDES] = {"video", "audio"};
 
@@ -72,14 +71,14 @@ failed:
 static const char *
 other_weights (Golden *golden)
 {
-  char *text = json_text (golden, "weights.json"), word[128];
-  const char *path = NULL;
+  cJSON *root = json_read (golden, "weights.json");
+  const char *word = json_word (root, "transformer"), *path = NULL;
 
-  if (text && json_word (text, word, sizeof word, "transformer"))
+  if (word)
     path = golden_path (golden, word);
   else
     golden_fail (golden, "weights.json names no transformer");
-  free (text);
+  cJSON_Delete (root);
   return path;
 }
 
@@ -547,12 +546,12 @@ run_lora (Golden *golden)
 {
   static const char expected[] = "expected.safetensors";
   static const char end[] = ".video_velocity";
-  char *text = json_text (golden, "weights.json"), inputs[128];
-  const char *name;
+  cJSON *root = json_read (golden, "weights.json");
+  const char *inputs = json_word (root, "inputs"), *name;
 
-  if (!text || !json_word (text, inputs, sizeof inputs, "inputs")) {
+  if (!inputs) {
     golden_fail (golden, "weights.json names no inputs");
-    free (text);
+    cJSON_Delete (root);
     return;
   }
   for (size_t i = 0; (name = golden_nth (golden, expected, i)) != NULL; i++) {
@@ -567,7 +566,7 @@ run_lora (Golden *golden)
                                          : "lora.safetensors",
         atof (strength + strlen ("strength_")), inputs);
   }
-  free (text);
+  cJSON_Delete (root);
 }
 
 const GoldenKind golden_dit_kinds[] = {

@@ -203,7 +203,7 @@ compare_side (
 }
 
 static void
-compare_grid (Golden *golden, const char *text, const char *grid)
+compare_grid (Golden *golden, const cJSON *text, const char *grid)
 {
   DvPositions video = {0}, audio = {0};
   double f, h, w, fps, offset, t;
@@ -282,7 +282,7 @@ compare_interleaved (
     const char *part = sine ? "sin" : "cos";
     const DvTensor *expected =
         golden_find (golden, EXPECTED, "%s.%s", name, part);
-    char full[96];
+    char full[128];
     DvTensor got;
     float *out;
 
@@ -424,13 +424,12 @@ run_small (Golden *golden)
 void
 golden_run_rope (Golden *golden)
 {
-  char *text = json_text (golden, "grids.json"), grid[64];
+  cJSON *grids = json_read (golden, "grids.json"), *grid;
 
-  if (!text)
+  if (!grids)
     return;
-  for (int i = 0; json_key (text, i, grid, sizeof grid); i++)
-    compare_grid (golden, text, grid);
-  free (text);
+  cJSON_ArrayForEach (grid, grids) compare_grid (golden, grids, grid->string);
+  cJSON_Delete (grids);
   compare_connector (golden, "connector20", 3840, 30);
   compare_connector (golden, "connector23_video", 4096, 32);
   compare_connector (golden, "connector23_audio", 2048, 32);

@@ -25,7 +25,7 @@ static const GoldenLimit exact = {1e-6, 1e-5, 0};
 
 /* Compares with the list of numbers at @path, which must be as long. */
 static void
-compare_list (Golden *golden, const char *text, const char *path,
+compare_list (Golden *golden, const cJSON *text, const char *path,
     const float *got, int64_t n)
 {
   DvTensor expected = dv_tensor_new (DV_F64, 1, &n);
@@ -42,7 +42,7 @@ compare_list (Golden *golden, const char *text, const char *path,
 }
 
 static void
-compare_value (Golden *golden, const char *text, const char *path, double got)
+compare_value (Golden *golden, const cJSON *text, const char *path, double got)
 {
   DvTensor view = DV_TENSOR (&got, DV_F64, 1), expected;
   double wanted;
@@ -56,7 +56,7 @@ compare_value (Golden *golden, const char *text, const char *path, double got)
 }
 
 static void
-compare_sigmas (Golden *golden, const char *text)
+compare_sigmas (Golden *golden, const cJSON *text)
 {
   float sigmas[DV_MAX_STEPS + 1];
   double steps, tokens;
@@ -87,7 +87,7 @@ compare_sigmas (Golden *golden, const char *text)
 }
 
 static void
-compare_shapes (Golden *golden, const char *text)
+compare_shapes (Golden *golden, const cJSON *text)
 {
   double width, height, frames, fps;
   DvError error = {0};
@@ -120,7 +120,7 @@ compare_shapes (Golden *golden, const char *text)
 }
 
 static void
-compare_continuations (Golden *golden, const char *text)
+compare_continuations (Golden *golden, const cJSON *text)
 {
   double frames, fps, video, audio;
   DvError error = {0};
@@ -162,8 +162,8 @@ compare_continuations (Golden *golden, const char *text)
 
 typedef struct {
   Golden *golden;
-  const char *guidance; /* guidance_params.json */
-  const char *name;     /* of its set of scales */
+  const cJSON *guidance; /* guidance_params.json */
+  const char *name;      /* of its set of scales */
 } Arithmetic;
 
 /* An input as rows in the arena. */
@@ -299,10 +299,12 @@ run_steps (DvStream *stream, void *user)
   DvTensor x = input (stream, golden, "x");
   DvTensor velocity = input (stream, golden, "velocity");
   DvTensor x0 = DV_NEW (stream, DV_F32, x.shape[0], x.shape[1]);
+  DvTensor mask = host_mask (golden);
 
+  mask = dv_mask_on_device (stream, &mask, 1);
   run_step (stream, golden, "euler_0.725_to_0.421875", 0.725f, 0.421875f);
   run_step (stream, golden, "euler_0.421875_to_0", 0.421875f, 0);
-  dv_x0_from_velocity (stream, &x0, &x, &velocity, NULL, 0.725f);
+  dv_x0_from_velocity (stream, &x0, &x, &velocity, &mask, 0.725f);
   compare_rows (stream, golden, "x0_from_velocity", &x0);
   dv_release (stream, mark);
 }
@@ -341,8 +343,8 @@ compare_image (Golden *golden, const char *expected_name)
 void
 golden_run_schedule (Golden *golden)
 {
-  char *text = json_text (golden, "schedule.json");
-  char *guidance = json_text (golden, "guidance_params.json"), name[64];
+  cJSON *text = json_read (golden, "schedule.json");
+  cJSON *guidance = json_read (golden, "guidance_params.json"), *scales;
   const char *tensor;
 
   if (text) {
@@ -350,8 +352,9 @@ golden_run_schedule (Golden *golden)
     compare_shapes (golden, text);
     compare_continuations (golden, text);
   }
-  for (int i = 0; guidance && json_key (guidance, i, name, sizeof name); i++) {
-    Arithmetic arithmetic = {golden, guidance, name};
+  cJSON_ArrayForEach (scales, guidance)
+  {
+    Arithmetic arithmetic = {golden, guidance, scales->string};
 
     dv_stream_free (golden_stream (golden, run_guidance, &arithmetic));
   }
@@ -360,6 +363,6 @@ golden_run_schedule (Golden *golden)
   for (size_t i = 0; (tensor = golden_nth (golden, EXPECTED, i)) != NULL; i++)
     if (strncmp (tensor, "image", 5) == 0)
       compare_image (golden, tensor);
-  free (text);
-  free (guidance);
+  cJSON_Delete (text);
+  cJSON_Delete (guidance);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Single numbers and strings of a small JSON text by their path, as in
+ * Single numbers and strings of a JSON text by their path, as in
  * "continuation[2].fps".
  */
 #ifndef DV_JSON_PATH_H
@@ -9,18 +9,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <cjson/cJSON.h>
+
 #include "golden.h"
 
-/* DIRECTORY/@name whole, into the golden's memory; NULL after a failure, which
- * is told. */
-char *json_text (Golden *golden, const char *name);
+/* DIRECTORY/@name, to be freed with cJSON_Delete(); NULL after a failure,
+ * which is told. */
+cJSON *json_read (Golden *golden, const char *name);
 /* False when there is no number there. */
-bool json_number (const char *text, double *value, const char *path, ...)
+bool json_number (const cJSON *root, double *value, const char *path, ...)
     __attribute__ ((format (printf, 3, 4)));
-/* Copies a string of fewer than @size bytes; false when there is none. */
-bool json_word (const char *text, char *value, size_t size, const char *path,
-    ...) __attribute__ ((format (printf, 4, 5)));
-/* The i-th key of the object at the top; false past the last. */
-bool json_key (const char *text, int i, char *key, size_t size);
+/* NULL when there is no string there. */
+const char *json_word (const cJSON *root, const char *path, ...)
+    __attribute__ ((format (printf, 2, 3)));
 
 #endif

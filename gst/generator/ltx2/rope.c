@@ -70,25 +70,33 @@ rope_lay_out (DvRopeTables *tables, void *base, const DvRopeSpec *spec,
   return used;
 }
 
+/* Entry @j of a float32 line from 0 to 1, as the reference's library draws it:
+ * from the nearer end, in blocks of eight from their first entry on. What the
+ * last bit is matters where the frequency is high. */
+static float
+line_f32 (int64_t columns, int64_t j)
+{
+  float step = 1.0f / (float)(columns - 1);
+  int64_t first = j / 8 * 8 + 8 <= columns ? j / 8 * 8 : j;
+  float start = first < columns / 2
+                    ? step * (float)first
+                    : 1.0f - step * (float)(columns - 1 - first);
+
+  return start + step * (float)(j - first);
+}
+
 /* theta^(j / (columns - 1)) pi / 2, rounded to float32. */
 static float
 rope_frequency (const DvRopeSpec *spec, int64_t columns, int64_t j)
 {
-  if (!spec->double_precision) {
-    /* A float32 line from 0 to 1, walked from its nearer end. */
-    float step = columns > 1 ? 1.0f / (float)(columns - 1) : 0.0f;
-    float at = j < columns / 2 || columns == 1
-                   ? step * (float)j
-                   : 1.0f - step * (float)(columns - 1 - j);
+  double at = 0;
 
-    return powf ((float)spec->theta, at) * (float)HALF_PI;
-  } else {
-    double at = columns > 1 ? (double)j * (1.0 / (double)(columns - 1)) : 0.0;
-
-    if (columns > 1 && j == columns - 1)
-      at = 1.0;
-    return (float)(pow (spec->theta, at) * HALF_PI);
-  }
+  if (!spec->double_precision)
+    return powf ((float)spec->theta, columns > 1 ? line_f32 (columns, j) : 0) *
+           (float)HALF_PI;
+  if (columns > 1)
+    at = j == columns - 1 ? 1 : (double)j * (1.0 / (double)(columns - 1));
+  return (float)(pow (spec->theta, at) * HALF_PI);
 }
 
 static float
