@@ -499,8 +499,8 @@ compare_merged (Golden *golden, const char *prefix, const DvLoras *loras)
   for (int64_t i = 0; i < dv_tensor_count (plain); i++)
     ((float *)got.data)[i] =
         dv_f32_from_bf16 (((const uint16_t *)plain->data)[i]);
-  if (dv_loras_merge (loras, "proj_in.weight", got.data, plain->shape[0],
-          plain->shape[1], &error) != DV_OK)
+  if (dv_loras_merge (loras, golden_device (golden)->pool, "proj_in.weight",
+          got.data, plain->shape[0], plain->shape[1], &error) != DV_OK)
     golden_fail (golden, "%s: %s", name, error.detail);
   golden_compare (golden, name, &got, expected, module_limit);
   dv_tensor_clear (&got);

@@ -18,14 +18,15 @@ typedef struct {
   float part; /* of hi */
 } Tap;
 
-/* @n taps from place @offset of an axis resized from @from to @to pixels. */
+/* @n taps from place @offset of an axis resized from @from to @to pixels: the
+ * ratio is single, the place double, as in the reference. */
 static void
 find_taps (Tap *taps, int64_t n, int64_t offset, int64_t from, int64_t to)
 {
   const float scale = (float)from / (float)to;
 
   for (int64_t i = 0; i < n; i++) {
-    float at = ((float)(i + offset) + 0.5f) * scale - 0.5f;
+    double at = ((double)(i + offset) + 0.5) * (double)scale - 0.5;
     int64_t lo;
 
     if (at < 0)
@@ -35,7 +36,7 @@ find_taps (Tap *taps, int64_t n, int64_t offset, int64_t from, int64_t to)
       lo = from - 1;
     taps[i].lo = lo;
     taps[i].hi = lo + 1 < from ? lo + 1 : from - 1;
-    taps[i].part = at - (float)lo;
+    taps[i].part = (float)(at - (double)lo);
   }
 }
 
