@@ -12,7 +12,7 @@
 #include "device-private.h"
 #include "ops.h"
 
-static const DvOps *const backends[] = {&dv_ref_ops};
+static const DvOps *const backends[] = {&dv_cpu_ops, &dv_ref_ops};
 
 static const DvOps *
 find_backend (const char *name)

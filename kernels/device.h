@@ -31,8 +31,8 @@ typedef struct {
   const char *backend; /* "ref", "cpu", "cuda"; NULL: the best there is */
   int index;           /* of the GPU */
   int threads;         /* CPU backends; 0: all this process may run on */
-  /* The CPU backend's instructions at most, for tests: "avx512", "avx2",
-   * "x86-64"; NULL: all that the processor has. */
+  /* The instructions that the CPU backend uses at most, for tests:
+   * "avx512bf16", "avx512", "avx2", "x86-64"; NULL: all that there are. */
   const char *limit;
   /* One sentence a time: an op that falls back to "ref", a module that could
    * not be opened, the instructions in use. May be NULL. Called from the

@@ -285,6 +285,7 @@ rig_complain (Rig *rig, const char *name, const char *format, ...)
   vprintf (format, args);
   va_end (args);
   printf ("\n");
+  fflush (stdout); /* a failing test ends its process at once */
 }
 
 static bool
