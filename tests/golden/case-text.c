@@ -22,6 +22,9 @@ typedef struct {
   char name[64];
   const DvGemma *gemma;
   const DvConnectors *connectors;
+  /* Of a loader that only counts: they serve dry streams. */
+  const DvGemma *counted_gemma;
+  const DvConnectors *counted_connectors;
   const int32_t *ids;
   DvTensor hidden;       /* host memory: in or out */
   DvTensor video, audio; /* host memory: out */
@@ -30,18 +33,22 @@ typedef struct {
 
 /* ---- loading ---- */
 
+/* Begins a loader of weights and one that counts. */
 static DvCheckpoint *
-open_part (Golden *golden, DvPart part, DvLoader *loader)
+open_part (Golden *golden, DvPart part, DvLoader loader[2])
 {
   DvError error = {0};
   DvCheckpoint *checkpoint =
       dv_checkpoint_open_part (part, golden_directory (golden), &error);
 
-  *loader = (DvLoader){.device = golden_device (golden),
-      .checkpoint = checkpoint,
-      .part = part,
-      .compute = golden_dtype (golden)};
-  if (checkpoint && dv_loader_begin (loader, &error) == DV_OK)
+  for (int i = 0; i < 2; i++)
+    loader[i] = (DvLoader){.device = golden_device (golden),
+        .checkpoint = checkpoint,
+        .part = part,
+        .compute = golden_dtype (golden),
+        .counting = i == 1};
+  if (checkpoint && dv_loader_begin (&loader[0], &error) == DV_OK &&
+      dv_loader_begin (&loader[1], &error) == DV_OK)
     return checkpoint;
   golden_fail (golden, "%s", error.detail);
   dv_checkpoint_free (checkpoint);
@@ -49,14 +56,38 @@ open_part (Golden *golden, DvPart part, DvLoader *loader)
 }
 
 static bool
-finish (Golden *golden, DvLoader *loader)
+finish (Golden *golden, DvLoader loader[2])
 {
   DvError error = {0};
+  bool good = dv_loader_finish (&loader[0], &error) == DV_OK;
 
-  if (dv_loader_finish (loader, &error) == DV_OK)
-    return true;
-  golden_fail (golden, "%s", error.detail);
-  return false;
+  good = dv_loader_finish (&loader[1], good ? &error : NULL) == DV_OK && good;
+  if (!good)
+    golden_fail (golden, "%s", error.detail);
+  else if (loader[0].bytes_read != loader[1].bytes_read)
+    golden_fail (golden, "counting loads %llu bytes, loading %llu",
+        (unsigned long long)loader[1].bytes_read,
+        (unsigned long long)loader[0].bytes_read);
+  return good;
+}
+
+/* The plan of a model that was only counted is that of the real one. */
+static void
+check_plan (
+    Row *row, void (*run) (DvStream *stream, void *user), const DvStream *ran)
+{
+  DvStream *dry = dv_stream_new_dry (golden_device (row->golden), NULL);
+  Row counted = *row;
+
+  counted.gemma = row->counted_gemma;
+  counted.connectors = row->counted_connectors;
+  if (dry)
+    run (dry, &counted);
+  if (!dry || dv_stream_status (dry, NULL) != DV_OK ||
+      dry->arena.peak != ran->arena.peak)
+    golden_fail (
+        row->golden, "%s: counted weights give another plan", row->name);
+  dv_stream_free (dry);
 }
 
 /* ---- rows ---- */
@@ -146,8 +177,10 @@ gemma_row (Row *row)
   row->hidden = dv_tensor_new (
       golden_dtype (row->golden), expected.n_dims, expected.shape);
   stream = golden_stream (row->golden, run_gemma, row);
-  if (stream)
+  if (stream) {
+    check_plan (row, run_gemma, stream);
     golden_compare (row->golden, row->name, &row->hidden, &expected, limit);
+  }
   dv_stream_free (stream);
   dv_tensor_clear (&row->hidden);
 }
@@ -155,18 +188,22 @@ gemma_row (Row *row)
 static void
 gemma (Golden *golden)
 {
-  DvLoader loader;
-  DvCheckpoint *checkpoint = open_part (golden, DV_PART_GEMMA, &loader);
+  DvLoader loader[2];
+  DvCheckpoint *checkpoint = open_part (golden, DV_PART_GEMMA, loader);
   Row row = {.golden = golden};
-  DvGemma *model;
+  DvGemma *model[2];
 
   if (!checkpoint)
     return;
-  model = dv_gemma_load (&loader, &dv_checkpoint_config (checkpoint)->gemma);
-  row.gemma = model;
-  if (finish (golden, &loader))
+  for (int i = 0; i < 2; i++)
+    model[i] =
+        dv_gemma_load (&loader[i], &dv_checkpoint_config (checkpoint)->gemma);
+  row.gemma = model[0];
+  row.counted_gemma = model[1];
+  if (finish (golden, loader))
     each_row (&row, gemma_row);
-  dv_gemma_free (model);
+  dv_gemma_free (model[0]);
+  dv_gemma_free (model[1]);
   dv_checkpoint_free (checkpoint);
 }
 
@@ -241,6 +278,7 @@ connectors_row (Row *row)
   row->probe = (DvProbe){see, row};
   stream = golden_stream (row->golden, run_connectors, row);
   if (stream) {
+    check_plan (row, run_connectors, stream);
     snprintf (name[0], sizeof name[0], "%s video_context", row->name);
     snprintf (name[1], sizeof name[1], "%s audio_context", row->name);
     golden_compare (row->golden, name[0], &row->video, &output[0], limit);
@@ -255,19 +293,22 @@ connectors_row (Row *row)
 static void
 connectors (Golden *golden)
 {
-  DvLoader loader;
-  DvCheckpoint *checkpoint = open_part (golden, DV_PART_CONNECTORS, &loader);
+  DvLoader loader[2];
+  DvCheckpoint *checkpoint = open_part (golden, DV_PART_CONNECTORS, loader);
   Row row = {.golden = golden};
-  DvConnectors *model;
+  DvConnectors *model[2];
 
   if (!checkpoint)
     return;
-  model =
-      dv_connectors_load (&loader, &dv_checkpoint_config (checkpoint)->text);
-  row.connectors = model;
-  if (finish (golden, &loader))
+  for (int i = 0; i < 2; i++)
+    model[i] = dv_connectors_load (
+        &loader[i], &dv_checkpoint_config (checkpoint)->text);
+  row.connectors = model[0];
+  row.counted_connectors = model[1];
+  if (finish (golden, loader))
     each_row (&row, connectors_row);
-  dv_connectors_free (model);
+  dv_connectors_free (model[0]);
+  dv_connectors_free (model[1]);
   dv_checkpoint_free (checkpoint);
 }
 

@@ -57,8 +57,11 @@ make (MadeLoader *made, DvDtype dtype, int n_dims, const int64_t *shape,
   for (const char *c = name; *c; c++)
     state = state * 33 + (uint8_t)*c;
   t.data = malloc (dv_tensor_bytes (&t));
-  if (!t.data)
-    abort ();
+  if (!t.data) {
+    made->loader.status = dv_fail (
+        &made->loader.error, DV_ERROR_MEMORY, "load", "no memory for %s", name);
+    return t;
+  }
   for (int64_t i = 0; i < count; i++) {
     float v = shift + scale * next (&state);
 
@@ -137,6 +140,8 @@ dv_load (DvLoader *loader, DvUse use, int n_dims, const int64_t *shape,
   if (loader->status != DV_OK)
     return w;
   host = make ((MadeLoader *)loader, DV_BF16, n_dims, shape, name);
+  if (!host.data)
+    return w;
   loader->status = dv_weight_prepare (
       loader->device, &w, use, loader->compute, &host, &loader->error);
   return w;

@@ -3,8 +3,8 @@
  * Gemma 3's text model: all hidden states of a prompt's real tokens (section
  * 3.2 of docs/ltx2-model.md).
  *
- * The residual stream is F32; what goes into products has the weights'
- * compute type.
+ * The residual stream and what is normed or multiplied on its way into a
+ * product are F32; what goes into products has the weights' compute type.
  *
  * Threads: after loading, a model is only read and may be shared.
  */
@@ -210,16 +210,28 @@ new_rows (Run *run, int64_t columns)
   return DV_NEW (run->stream, run->gemma->compute, run->n, columns);
 }
 
-/* q or k: each head's norm, then the rotation; in place. */
 static DvTensor
-rotated (Run *run, const DvTensor *t, const DvTensor *w, bool global)
+new_sums (Run *run, int64_t columns)
 {
-  DvTensor heads = dv_text_heads (t, run->gemma->config.head_dim);
+  return DV_NEW (run->stream, DV_F32, run->n, columns);
+}
 
+/* Heads of w y, each normed with @norm_w and rotated: q or k. */
+static DvTensor
+rotated (Run *run, const DvTensor *y, const DvLinear *linear, int64_t n_heads,
+    const DvTensor *norm_w, bool global)
+{
+  int64_t d = run->gemma->config.head_dim;
+  DvTensor out = DV_NEW (run->stream, run->gemma->compute, run->n, n_heads, d);
+  size_t mark = dv_mark (run->stream);
+  DvTensor sums = new_sums (run, n_heads * d), heads;
+
+  dv_text_linear (run->stream, &sums, y, linear, DV_ACT_NONE, NULL);
+  heads = dv_text_heads (&sums, d);
   dv_qk_norm (run->stream, &(DvQkNorm){
-                               .out = &heads,
+                               .out = &out,
                                .x = &heads,
-                               .weight = w,
+                               .weight = norm_w,
                                .one_plus = true,
                                .eps = run->gemma->config.eps,
                                .rope = {.n_axes = 1,
@@ -227,7 +239,8 @@ rotated (Run *run, const DvTensor *t, const DvTensor *w, bool global)
                                    .sin = {&run->sines[global]},
                                    .shared = true},
                            });
-  return heads;
+  dv_release (run->stream, mark);
+  return out;
 }
 
 /* x += G (o_proj (attention (G (x)))) */
@@ -237,32 +250,28 @@ attend (Run *run, const Layer *layer, bool global)
   const DvGemmaConfig *c = &run->gemma->config;
   DvStream *stream = run->stream;
   size_t mark = dv_mark (stream);
-  DvTensor y = new_rows (run, c->hidden);
-  DvTensor q = new_rows (run, c->heads * c->head_dim);
-  DvTensor k = new_rows (run, c->kv_heads * c->head_dim);
-  DvTensor v = new_rows (run, c->kv_heads * c->head_dim);
-  DvTensor seen = new_rows (run, c->heads * c->head_dim);
-  DvTensor out = DV_NEW (stream, DV_F32, run->n, c->hidden);
-  DvTensor q_heads, k_heads, v_heads, seen_heads;
+  DvTensor y = new_rows (run, c->hidden), q, k, v, seen, out;
+  DvTensor v_heads, seen_heads;
 
   norm (run, &y, &run->x, &layer->before_attention, NULL);
-  dv_text_linear (stream, &q, &y, &layer->q, DV_ACT_NONE, NULL);
-  dv_text_linear (stream, &k, &y, &layer->k, DV_ACT_NONE, NULL);
+  q = rotated (run, &y, &layer->q, c->heads, &layer->q_norm, global);
+  k = rotated (run, &y, &layer->k, c->kv_heads, &layer->k_norm, global);
+  v = new_rows (run, c->kv_heads * c->head_dim);
   dv_text_linear (stream, &v, &y, &layer->v, DV_ACT_NONE, NULL);
-  q_heads = rotated (run, &q, &layer->q_norm, global);
-  k_heads = rotated (run, &k, &layer->k_norm, global);
+  seen = new_rows (run, c->heads * c->head_dim);
   v_heads = dv_text_heads (&v, c->head_dim);
   seen_heads = dv_text_heads (&seen, c->head_dim);
   dv_attention (
       stream, &(DvAttention){
                   .out = &seen_heads,
-                  .q = &q_heads,
-                  .k = &k_heads,
+                  .q = &q,
+                  .k = &k,
                   .v = &v_heads,
                   .scale = (float)(1.0 / sqrt (c->query_pre_attn_scalar)),
                   .causal = true,
                   .window = global ? 0 : c->sliding_window,
               });
+  out = new_sums (run, c->hidden);
   dv_text_linear (stream, &out, &seen, &layer->o, DV_ACT_NONE, NULL);
   norm (run, &run->x, &out, &layer->after_attention, &run->x);
   dv_release (stream, mark);
@@ -275,16 +284,16 @@ feed_forward (Run *run, const Layer *layer)
   const DvGemmaConfig *c = &run->gemma->config;
   DvStream *stream = run->stream;
   size_t mark = dv_mark (stream);
-  DvTensor y = new_rows (run, c->hidden);
-  DvTensor gate = new_rows (run, c->mlp), up = new_rows (run, c->mlp);
-  DvTensor out = DV_NEW (stream, DV_F32, run->n, c->hidden);
+  DvTensor y = new_rows (run, c->hidden), product = new_rows (run, c->mlp);
+  DvTensor gate = new_sums (run, c->mlp), up = new_sums (run, c->mlp);
+  DvTensor out = new_sums (run, c->hidden);
 
   norm (run, &y, &run->x, &layer->before_mlp, NULL);
   dv_text_linear (stream, &gate, &y, &layer->gate, DV_ACT_GELU, NULL);
   dv_text_linear (stream, &up, &y, &layer->up, DV_ACT_NONE, NULL);
-  dv_map (
-      stream, &(DvMap){.out = &gate, .x = &gate, .y = &up, .kind = DV_MAP_MUL});
-  dv_text_linear (stream, &out, &gate, &layer->down, DV_ACT_NONE, NULL);
+  dv_map (stream,
+      &(DvMap){.out = &product, .x = &gate, .y = &up, .kind = DV_MAP_MUL});
+  dv_text_linear (stream, &out, &product, &layer->down, DV_ACT_NONE, NULL);
   norm (run, &run->x, &out, &layer->after_mlp, &run->x);
   dv_release (stream, mark);
 }
@@ -332,6 +341,18 @@ keep (Run *run, const DvTensor *hidden, int64_t l)
 
   dv_map (
       run->stream, &(DvMap){.out = &out, .x = &run->x, .kind = DV_MAP_COPY});
+}
+
+DvTensor
+dv_gemma_hidden (const DvGemma *gemma, DvStream *stream, int64_t n)
+{
+  if (n < 1 || n > MAX_TOKENS) {
+    dv_stream_fail (stream, DV_ERROR_ARGUMENT, "text",
+        "a prompt of %lld tokens cannot be encoded", (long long)n);
+    n = 0;
+  }
+  return DV_NEW (stream, gemma->compute, gemma->config.layers + 1, n,
+      gemma->config.hidden);
 }
 
 void

@@ -19,6 +19,9 @@ typedef struct DvConnectors DvConnectors;
  * that serves dry streams. */
 DvGemma *dv_gemma_load (DvLoader *loader, const DvGemmaConfig *config);
 void dv_gemma_free (DvGemma *gemma);
+/* Memory for dv_gemma_run()'s result in the stream's arena, in the weights'
+ * compute type. */
+DvTensor dv_gemma_hidden (const DvGemma *gemma, DvStream *stream, int64_t n);
 /* @ids: n real tokens, no padding, host memory (may be NULL on a dry stream).
  * @hidden: [layers + 1, n, D] F32 or BF16, the caller's. */
 void dv_gemma_run (const DvGemma *gemma, DvStream *stream, const int32_t *ids,
