@@ -117,8 +117,8 @@ stripe (const DvGemm *g, int64_t rows, int64_t k, int64_t depth,
 
     for (int64_t r = 0; r < rows; r += GEMM_ROWS)
       DV_CPU (gemm_tile)
-      (rows - r < GEMM_ROWS ? rows - r : GEMM_ROWS, part, a + r * GEMM_STRIDE,
-          from, c + r * stride, stride, k > 0, g->bf16);
+    (rows - r < GEMM_ROWS ? rows - r : GEMM_ROWS, part, a + r * GEMM_STRIDE,
+        from, c + r * stride, stride, k > 0, g->bf16);
     a += part;
     k += part;
     depth -= part;

@@ -12,6 +12,8 @@ workspace (const DvDevice *device, DvOp op, const void *args)
     case DV_OP_CONV:
     case DV_OP_CONV_UP1:
       return DV_CPU (gemm_workspace) (device);
+    case DV_OP_ATTENTION:
+      return DV_CPU (attention_workspace) (device, args);
     default:
       return 0;
   }
@@ -23,6 +25,7 @@ const DvOps DV_CPU (ops) = {
     .op =
         {
             [DV_OP_MATMUL] = DV_CPU (matmul),
+            [DV_OP_ATTENTION] = DV_CPU (attention),
             [DV_OP_CONV] = DV_CPU (conv),
             [DV_OP_CONV_UP1] = DV_CPU (conv_up1),
         },
