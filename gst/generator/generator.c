@@ -7,30 +7,10 @@
  */
 #include "generator.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "ltx2/ltx2.h"
 #include "model.h"
-
-/* There is one generator so far; anything else is refused with the reason. */
-static void
-refuse (const char *name, DvError *error)
-{
-  struct stat file;
-
-  if (stat (name, &file) == 0)
-    dv_fail (error, DV_ERROR_NOT_FOUND, "open",
-        "model \"%.160s\" is a %s of no layout that this version knows: only "
-        "\"procedural\" runs here; a neural model needs a version with its "
-        "network built in, and its weights as safetensors",
-        name, S_ISDIR (file.st_mode) ? "folder" : "file");
-  else
-    dv_fail (error, DV_ERROR_NOT_FOUND, "open",
-        "there is no model \"%.160s\" (%s): name \"procedural\", or a path "
-        "that exists",
-        name, strerror (errno));
-}
 
 DvModel *
 dv_model_open (const DvModelSpec *spec, DvError *error)
@@ -43,8 +23,7 @@ dv_model_open (const DvModelSpec *spec, DvError *error)
   name = spec->model;
   if (!name || !*name || strcmp (name, "procedural") == 0)
     return dv_procedural_open (spec, error);
-  refuse (name, error);
-  return NULL;
+  return dv_ltx2_open (spec, error);
 }
 
 DvModel *

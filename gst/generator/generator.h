@@ -123,6 +123,7 @@ typedef struct {
                           * what differs */
 
   uint32_t audio_overlap; /* A, in video frames: sound that the model repeats */
+  uint32_t next_overlap;  /* V of the segment after this one; 0: the usual */
 
   const DvImage *start_image; /* NULL; looked at on a clean start only */
 

@@ -113,7 +113,7 @@ dv_upsampler_load (DvLoader *loader, const DvUpsamplerConfig *config)
   name = config->rational ? "upsampler.conv" : "upsampler.0";
   up->wide.out = 4 * mid;
   up->wide.w = dv_load (
-      loader, DV_USE_CONV, DV_SHAPE (4 * mid, mid, 3, 3), "%s.weight", name);
+      loader, DV_USE_CONV, DV_SHAPE (4 * mid, mid, 1, 3, 3), "%s.weight", name);
   up->wide.bias = dv_load_plain (loader, DV_SHAPE (4 * mid), "%s.bias", name);
   up->final = load_conv (loader, config->in, mid, "final_conv");
   if (config->rational)

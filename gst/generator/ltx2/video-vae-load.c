@@ -156,6 +156,8 @@ load_statistics (DvLoader *loader, DvVideoVae *vae)
   vae->mean = dv_load_plain (loader, DV_SHAPE (c), "latents_mean");
   vae->std = dv_load_plain (loader, DV_SHAPE (c), "latents_std");
   loader->bytes_resident += 2 * (uint64_t)c * sizeof (float);
+  for (int i = 0; i < 2; i++)
+    *made[i] = DV_TENSOR (NULL, DV_F32, c);
   if (loader->counting || loader->status != DV_OK)
     return;
   stream = dv_stream_new (loader->device, DV_ARENA_ALIGN, &loader->error);

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A session of LTX-2: one segment after another, each continuing the last.
+ *
+ * Threads: a session belongs to one thread at a time; the model's device takes
+ * turns between sessions.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../segment.h"
+#include "ltx2-private.h"
+
+typedef struct {
+  DvSession parent;
+  DvState state;    /* the continuation state */
+  DvStream *stream; /* sized for measured */
+  DvLtx2Sizes measured;
+  uint64_t bytes;
+  DvDitCache *cache;
+  const DvDit *cached; /* whose cache it is: LoRAs make another */
+  const DvProbe *probe;
+} Session;
+
+static const DvLtx2 *
+model_of (const Session *session)
+{
+  return (const DvLtx2 *)session->parent.model;
+}
+
+DvSession *
+dv_ltx2_session_new (DvModel *model, DvError *error)
+{
+  Session *session = calloc (1, sizeof *session);
+
+  if (!session) {
+    dv_fail (error, DV_ERROR_MEMORY, "session",
+        "no memory for a session of %zu bytes", sizeof *session);
+    return NULL;
+  }
+  return &session->parent;
+}
+
+void
+dv_ltx2_session_free (DvSession *parent)
+{
+  Session *session = (Session *)parent;
+
+  dv_dit_cache_free (session->cache);
+  dv_stream_free (session->stream);
+  dv_state_clear (&session->state);
+  free (session);
+}
+
+void
+dv_ltx2_session_reset (DvSession *parent)
+{
+  dv_state_clear (&((Session *)parent)->state);
+}
+
+DvStatus
+dv_ltx2_session_save (
+    DvSession *parent, uint8_t **data, size_t *size, DvError *error)
+{
+  Session *session = (Session *)parent;
+
+  return dv_state_save (
+      &session->state, model_of (session)->fingerprint, data, size, error);
+}
+
+DvStatus
+dv_ltx2_session_load (
+    DvSession *parent, const uint8_t *data, size_t size, DvError *error)
+{
+  Session *session = (Session *)parent;
+  const DvLtx2 *model = model_of (session);
+
+  return dv_state_load (&session->state, model->fingerprint,
+      (uint32_t)model->config->dit.audio.in, data, size, error);
+}
+
+void
+dv_ltx2_session_probe (DvSession *parent, const DvProbe *probe)
+{
+  ((Session *)parent)->probe = probe;
+}
+
+/* ---- a step ---- */
+
+/* The arena for a segment like this; kept from one to the next. */
+static DvStatus
+prepare_stream (Session *session, const DvLtx2Sizes *sizes, DvError *error)
+{
+  const DvLtx2 *model = model_of (session);
+  uint64_t bytes;
+  DvStatus status;
+
+  if (session->stream &&
+      memcmp (sizes, &session->measured, sizeof *sizes) == 0) {
+    dv_stream_reset (session->stream);
+    return DV_OK;
+  }
+  status = dv_ltx2_measure (model, &model->parts, sizes, &bytes, error);
+  if (status != DV_OK)
+    return status;
+  if (!session->stream || bytes > session->bytes) {
+    dv_stream_free (session->stream);
+    session->stream = dv_stream_new (model->device, bytes, error);
+    if (!session->stream)
+      return DV_ERROR_MEMORY;
+    session->bytes = bytes;
+  } else {
+    dv_stream_reset (session->stream);
+  }
+  session->measured = *sizes;
+  return DV_OK;
+}
+
+static DvStatus
+prepare_cache (Session *session, const DvLtx2Sizes *sizes, DvError *error)
+{
+  const DvDit *dit = model_of (session)->parts.dit;
+
+  if (session->cache && session->cached == dit)
+    return DV_OK;
+  dv_dit_cache_free (session->cache);
+  session->cache =
+      dv_dit_cache_new (dit, dv_dit_cache_bytes (dit, sizes->text_len), error);
+  session->cached = dit;
+  return session->cache ? DV_OK : DV_ERROR_MEMORY;
+}
+
+static DvStatus
+encode_prompt (const DvLtx2 *model, const DvRequest *request,
+    DvLtx2Sizes *sizes, int32_t **ids, DvError *error)
+{
+  size_t n = 0;
+  DvStatus status = DV_OK;
+
+  if (request->test && request->test->ids) {
+    n = request->test->n_ids;
+    if (n == 0 || n > (size_t)sizes->text_len)
+      return dv_fail (error, DV_ERROR_ARGUMENT, "text",
+          "%zu tokens were given for a context of %lld", n,
+          (long long)sizes->text_len);
+    *ids = malloc (n * sizeof **ids);
+    if (!*ids)
+      return dv_fail (
+          error, DV_ERROR_MEMORY, "text", "no memory for %zu tokens", n);
+    memcpy (*ids, request->test->ids, n * sizeof **ids);
+  } else if (!model->tokenizer) {
+    return dv_fail (error, DV_ERROR_NOT_FOUND, "text",
+        "the model has no tokenizer.json, so no prompt can be read: put "
+        "Gemma 3's into the folder tokenizer beside its weights");
+  } else {
+    status = dv_tokenizer_encode_prompt (model->tokenizer,
+        request->prompt ? request->prompt : "", (size_t)sizes->text_len, ids,
+        &n, error);
+  }
+  sizes->n_ids = (int64_t)n;
+  return status;
+}
+
+/* Equal ids have equal contexts. */
+static uint64_t
+context_key (const int32_t *ids, const DvLtx2Sizes *sizes)
+{
+  uint64_t sum = 0xcbf29ce484222325u ^ (uint64_t)sizes->text_len;
+
+  for (int64_t i = 0; i < sizes->n_ids; i++)
+    sum = (sum ^ (uint32_t)ids[i]) * 0x100000001b3u;
+  return sum ? sum : 1;
+}
+
+/* What this segment will leave: its last pictures and all of its sound. */
+static DvStatus
+prepare_after (const DvLtx2 *model, const DvRequest *request,
+    const DvLtx2Sizes *sizes, DvState *after, DvError *error)
+{
+  uint32_t keep = request->next_overlap ? request->next_overlap
+                  : request->overlap    ? request->overlap
+                                        : DV_DEFAULT_OVERLAP;
+
+  if (keep > sizes->frames)
+    keep = sizes->frames;
+  return dv_state_size (after, sizes->width, sizes->height, keep,
+      (uint32_t)sizes->audio_latents, (uint32_t)model->config->dit.audio.in,
+      error);
+}
+
+DvStatus
+dv_ltx2_session_step (DvSession *parent, const DvRequest *request,
+    const DvSink *sink, DvReport *report, DvError *error)
+{
+  Session *session = (Session *)parent;
+  const DvLtx2 *model = model_of (session);
+  double begun = dv_ltx2_now_ms ();
+  DvState after = {0};
+  DvLtx2Sizes sizes;
+  int32_t *ids = NULL;
+  DvMaking making;
+  DvStatus status;
+
+  status = dv_ltx2_sizes (model, request, &session->state, &sizes, error);
+  if (status != DV_OK ||
+      (status = encode_prompt (model, request, &sizes, &ids, error)) != DV_OK ||
+      (status = prepare_stream (session, &sizes, error)) != DV_OK ||
+      (status = prepare_cache (session, &sizes, error)) != DV_OK ||
+      (status = prepare_after (model, request, &sizes, &after, error)) != DV_OK)
+    goto out;
+  making = (DvMaking){.model = model,
+      .parts = &model->parts,
+      .stream = session->stream,
+      .sizes = &sizes,
+      .request = request,
+      .sink = sink,
+      .ids = ids,
+      .context_key = context_key (ids, &sizes),
+      .cache = session->cache,
+      .before = sizes.continued ? &session->state : NULL,
+      .after = &after,
+      .probe = session->probe,
+      .report = {.index = request->index}};
+  session->stream->cancelled = sink->cancelled;
+  session->stream->user = sink->user;
+  dv_ltx2_make (&making);
+  status = dv_stream_status (session->stream, error);
+  session->stream->cancelled = NULL;
+  if (status != DV_OK)
+    goto out;
+
+  dv_state_clear (&session->state);
+  session->state = after;
+  memset (&after, 0, sizeof after);
+  making.report.samples = making.samples;
+  making.report.total_ms = dv_ltx2_now_ms () - begun - making.handed_ms;
+  if (report)
+    *report = making.report;
+
+out:
+  dv_state_clear (&after);
+  free (ids);
+  return status;
+}
