@@ -13,7 +13,7 @@
 #include "ltx2.h"
 #include "schedule.h"
 #include "state.h"
-#include "text.h"
+#include "text-cache.h"
 #include "tokenizer.h"
 #include "upsampler.h"
 #include "video-vae.h"
@@ -24,6 +24,7 @@
 #define DV_LTX2_MAX_SIZE 4096
 #define DV_LTX2_MAX_FRAMES 1017
 #define DV_LTX2_MAX_SIGMAS 64
+#define DV_LTX2_PROMPTS 8 /* whose contexts are kept */
 
 /* The networks. Loaded by counting they serve only dry streams. */
 typedef struct {
@@ -73,7 +74,7 @@ typedef struct {
   const DvRequest *request; /* NULL in a dry run, as what follows */
   const DvSink *sink;
   const int32_t *ids;
-  uint64_t context_key;
+  DvTextCache *texts;
   DvDitCache *cache;
   const DvState *before; /* what this segment continues */
   DvState *after;        /* what it leaves */
@@ -107,7 +108,7 @@ void dv_ltx2_deliver_pictures (DvMaking *making, const DvTensor *video);
 typedef struct {
   DvPartBytes part[DV_N_PARTS];
   uint64_t activations; /* the most at a time while a segment is made */
-  uint64_t cache;       /* text keys and values */
+  uint64_t cache;       /* contexts of prompts, text keys and values */
   uint64_t state;       /* what one segment leaves to the next, twice */
   uint64_t needed;      /* resident weights and all of the above */
   uint64_t budget;      /* what there is */

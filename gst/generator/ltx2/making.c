@@ -105,23 +105,44 @@ show_audio (DvMaking *making, const char *name, const DvTensor *x)
 
 /* ---- text ---- */
 
+/* What the transformer attends to. */
+typedef struct {
+  DvTensor context[N_SIDES]; /* [text_len, width] */
+  uint64_t key;
+} Text;
+
 static void
-encode_text (DvMaking *making, const DvTensor *video, const DvTensor *audio)
+encode_text (DvMaking *making, Text *text)
 {
-  const DvLtx2Config *config = making->model->config;
+  const DvTextConfig *config = &making->model->config->text;
+  const DvLtx2Sizes *sizes = making->sizes;
+  const DvLtx2Parts *parts = making->parts;
   DvStream *stream = making->stream;
-  size_t mark = dv_mark (stream);
-  DvTensor hidden = DV_NEW (stream, making->model->compute,
-      config->gemma.layers + 1, making->sizes->n_ids, config->gemma.hidden);
+  const DvTextContext *kept = NULL;
 
   dv_ltx2_tell (making, "text", 0);
-  dv_gemma_run (making->parts->gemma, stream, making->ids, making->sizes->n_ids,
-      &hidden, NULL);
-  dv_connectors_run (
-      making->parts->connectors, stream, &hidden, video, audio, NULL);
-  dv_probe (making->probe, stream, "video_context", video);
-  dv_probe (making->probe, stream, "audio_context", audio);
-  dv_release (stream, mark);
+  if (making->texts) {
+    kept =
+        dv_text_cache_find (making->texts, making->ids, (size_t)sizes->n_ids);
+    if (!kept)
+      kept = dv_text_cache_make (making->texts, parts->gemma, parts->connectors,
+          stream, making->ids, (size_t)sizes->n_ids);
+  }
+  if (kept) {
+    text->context[VIDEO] = kept->video;
+    text->context[AUDIO] = kept->audio;
+    text->key = kept->key;
+  } else {
+    text->context[VIDEO] = DV_NEW (stream, DV_F32, sizes->text_len,
+        config->video.heads * config->video.head_dim);
+    text->context[AUDIO] = DV_NEW (stream, DV_F32, sizes->text_len,
+        config->audio.heads * config->audio.head_dim);
+    if (stream->dry)
+      dv_text_encode (parts->gemma, parts->connectors, stream, NULL,
+          sizes->n_ids, &text->context[VIDEO], &text->context[AUDIO]);
+  }
+  dv_probe (making->probe, stream, "video_context", &text->context[VIDEO]);
+  dv_probe (making->probe, stream, "audio_context", &text->context[AUDIO]);
   dv_ltx2_stage_done (making, "text");
 }
 
@@ -298,26 +319,25 @@ step_done (void *user, int done, int steps)
 }
 
 static void
-denoise (
-    Stage *stage, const DvTensor *video_context, const DvTensor *audio_context)
+denoise (Stage *stage, const Text *text)
 {
   DvMaking *making = stage->making;
   Side *v = &stage->side[VIDEO], *a = &stage->side[AUDIO];
   DvSampling sampling = {
       .video = {.latent = &v->x,
-          .context = video_context,
+          .context = &text->context[VIDEO],
           .mask = dv_condition_mask (&v->condition),
           .clean = &v->clean,
           .positions = &v->positions},
       .audio = {.latent = &a->x,
-          .context = audio_context,
+          .context = &text->context[AUDIO],
           .mask = dv_condition_mask (&a->condition),
           .clean = &a->clean,
           .positions = &a->positions},
       .sigmas = making->sizes->sigmas[stage->stage],
       .steps = making->sizes->steps[stage->stage],
       .rule = DV_CROSS_OWN,
-      .context_key = making->context_key,
+      .context_key = text->key,
       .progress = making->sink ? step_done : NULL,
       .user = stage,
   };
@@ -389,7 +409,7 @@ tokens (DvStream *stream, int64_t n, int64_t channels)
 /* Stage 1: what it denoised is left in @video and @audio. */
 static void
 first_stage (DvMaking *making, const DvTensor *video, const DvTensor *audio,
-    const DvTensor *video_context, const DvTensor *audio_context)
+    const Text *text)
 {
   int number = making->sizes->stages == 1 ? 1 : 0;
   size_t mark = dv_mark (making->stream);
@@ -405,7 +425,7 @@ first_stage (DvMaking *making, const DvTensor *video, const DvTensor *audio,
       tokens (making->stream, audio->shape[0], audio->shape[1]);
   if (open_stage (&stage)) {
     start_from_noise (&stage);
-    denoise (&stage, video_context, audio_context);
+    denoise (&stage, text);
   }
   close_stage (&stage);
   dv_release (making->stream, mark);
@@ -417,8 +437,7 @@ first_stage (DvMaking *making, const DvTensor *video, const DvTensor *audio,
 /* Stage 2: from @small at half the size; @audio is in and out. */
 static void
 second_stage (DvMaking *making, const DvTensor *video, const DvTensor *audio,
-    const DvTensor *small, const DvTensor *video_context,
-    const DvTensor *audio_context)
+    const DvTensor *small, const Text *text)
 {
   DvStream *stream = making->stream;
   const DvShapes *half = &making->sizes->shape[0];
@@ -442,7 +461,7 @@ second_stage (DvMaking *making, const DvTensor *video, const DvTensor *audio,
   dv_map (stream, &(DvMap){.out = &heard, .x = audio, .kind = DV_MAP_COPY});
   if (open_stage (&stage)) {
     start_from_latents (&stage, &heard);
-    denoise (&stage, video_context, audio_context);
+    denoise (&stage, text);
   }
   close_stage (&stage);
   dv_release (stream, mark);
@@ -455,24 +474,19 @@ second_stage (DvMaking *making, const DvTensor *video, const DvTensor *audio,
 static void
 make_latents (DvMaking *making, const DvTensor *video, const DvTensor *audio)
 {
-  const DvLtx2Config *config = making->model->config;
   const DvLtx2Sizes *sizes = making->sizes;
   DvStream *stream = making->stream;
   size_t mark = dv_mark (stream);
-  DvTensor contexts[2], small;
+  Text text = {0};
+  DvTensor small;
 
-  contexts[VIDEO] = tokens (stream, sizes->text_len,
-      config->text.video.heads * config->text.video.head_dim);
-  contexts[AUDIO] = tokens (stream, sizes->text_len,
-      config->text.audio.heads * config->text.audio.head_dim);
-  encode_text (making, &contexts[VIDEO], &contexts[AUDIO]);
+  encode_text (making, &text);
   if (sizes->stages == 1) {
-    first_stage (making, video, audio, &contexts[VIDEO], &contexts[AUDIO]);
+    first_stage (making, video, audio, &text);
   } else {
     small = tokens (stream, sizes->shape[0].tokens, video->shape[1]);
-    first_stage (making, &small, audio, &contexts[VIDEO], &contexts[AUDIO]);
-    second_stage (
-        making, video, audio, &small, &contexts[VIDEO], &contexts[AUDIO]);
+    first_stage (making, &small, audio, &text);
+    second_stage (making, video, audio, &small, &text);
   }
   dv_release (stream, mark);
 }

@@ -74,6 +74,15 @@ plan_sizes (const DvLtx2 *model, const DvModelSpec *spec, DvLtx2Sizes *sizes,
   return dv_ltx2_sizes (model, &request, &before, sizes, error);
 }
 
+/* Of the contexts of the last prompts. */
+static uint64_t
+context_bytes (const DvTextConfig *config, int64_t text_len)
+{
+  return DV_LTX2_PROMPTS * (uint64_t)text_len * sizeof (float) *
+         (uint64_t)(config->video.heads * config->video.head_dim +
+                    config->audio.heads * config->audio.head_dim);
+}
+
 DvStatus
 dv_ltx2_plan (
     const DvLtx2 *model, const DvModelSpec *spec, DvPlan *plan, DvError *error)
@@ -90,7 +99,8 @@ dv_ltx2_plan (
   if (status == DV_OK)
     status = dv_ltx2_measure (model, &parts, &sizes, &plan->activations, error);
   if (status == DV_OK)
-    plan->cache = dv_dit_cache_bytes (parts.dit, sizes.text_len);
+    plan->cache = dv_dit_cache_bytes (parts.dit, sizes.text_len) +
+                  context_bytes (&model->config->text, sizes.text_len);
   dv_ltx2_parts_clear (&parts);
   if (status != DV_OK)
     return status;

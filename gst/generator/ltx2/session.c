@@ -17,6 +17,8 @@ typedef struct {
   DvStream *stream; /* sized for measured */
   DvLtx2Sizes measured;
   uint64_t bytes;
+  DvTextCache *texts;
+  int64_t text_len; /* of what texts keeps */
   DvDitCache *cache;
   const DvDit *cached; /* whose cache it is: LoRAs make another */
   const DvProbe *probe;
@@ -47,6 +49,7 @@ dv_ltx2_session_free (DvSession *parent)
   Session *session = (Session *)parent;
 
   dv_dit_cache_free (session->cache);
+  dv_text_cache_free (session->texts);
   dv_stream_free (session->stream);
   dv_state_clear (&session->state);
   free (session);
@@ -117,10 +120,20 @@ prepare_stream (Session *session, const DvLtx2Sizes *sizes, DvError *error)
 }
 
 static DvStatus
-prepare_cache (Session *session, const DvLtx2Sizes *sizes, DvError *error)
+prepare_caches (Session *session, const DvLtx2Sizes *sizes, DvError *error)
 {
-  const DvDit *dit = model_of (session)->parts.dit;
+  const DvLtx2 *model = model_of (session);
+  const DvDit *dit = model->parts.dit;
+  DvTextConfig config = model->config->text;
 
+  if (!session->texts || session->text_len != sizes->text_len) {
+    config.text_len = session->text_len = sizes->text_len;
+    dv_text_cache_free (session->texts);
+    session->texts =
+        dv_text_cache_new (model->device, &config, DV_LTX2_PROMPTS, error);
+    if (!session->texts)
+      return DV_ERROR_MEMORY;
+  }
   if (session->cache && session->cached == dit)
     return DV_OK;
   dv_dit_cache_free (session->cache);
@@ -161,17 +174,6 @@ encode_prompt (const DvLtx2 *model, const DvRequest *request,
   return status;
 }
 
-/* Equal ids have equal contexts. */
-static uint64_t
-context_key (const int32_t *ids, const DvLtx2Sizes *sizes)
-{
-  uint64_t sum = 0xcbf29ce484222325u ^ (uint64_t)sizes->text_len;
-
-  for (int64_t i = 0; i < sizes->n_ids; i++)
-    sum = (sum ^ (uint32_t)ids[i]) * 0x100000001b3u;
-  return sum ? sum : 1;
-}
-
 /* What this segment will leave: its last pictures and all of its sound. */
 static DvStatus
 prepare_after (const DvLtx2 *model, const DvRequest *request,
@@ -205,7 +207,7 @@ dv_ltx2_session_step (DvSession *parent, const DvRequest *request,
   if (status != DV_OK ||
       (status = encode_prompt (model, request, &sizes, &ids, error)) != DV_OK ||
       (status = prepare_stream (session, &sizes, error)) != DV_OK ||
-      (status = prepare_cache (session, &sizes, error)) != DV_OK ||
+      (status = prepare_caches (session, &sizes, error)) != DV_OK ||
       (status = prepare_after (model, request, &sizes, &after, error)) != DV_OK)
     goto out;
   making = (DvMaking){.model = model,
@@ -215,7 +217,7 @@ dv_ltx2_session_step (DvSession *parent, const DvRequest *request,
       .request = request,
       .sink = sink,
       .ids = ids,
-      .context_key = context_key (ids, &sizes),
+      .texts = session->texts,
       .cache = session->cache,
       .before = sizes.continued ? &session->state : NULL,
       .after = &after,
