@@ -55,9 +55,8 @@ START_TEST (an_unknown_model_is_refused_by_name)
       "/no/such/model");
   check_refused ((DvModelSpec){.model = "ltx2"}, DV_ERROR_NOT_FOUND, "ltx2");
   /* A path that exists is no model either, and the reason says so. */
-  check_refused ((DvModelSpec){.model = "/tmp"}, DV_ERROR_NOT_FOUND, "folder");
   check_refused (
-      (DvModelSpec){.model = "/tmp"}, DV_ERROR_NOT_FOUND, "procedural");
+      (DvModelSpec){.model = "/tmp"}, DV_ERROR_NOT_FOUND, "holds no model");
   check_refused (
       (DvModelSpec){.model = "/dev/null"}, DV_ERROR_NOT_FOUND, "/dev/null");
 }
