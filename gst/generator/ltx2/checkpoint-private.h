@@ -104,6 +104,10 @@ void dv_config_audio_vae (DvConfigReader *reader, DvAudioVaeConfig *config);
 void dv_config_vocoder (DvConfigReader *reader, DvVocoderConfig *config);
 void dv_config_upsampler (DvConfigReader *reader, DvUpsamplerConfig *config);
 
+/* Whether the parts fit together. */
+DvStatus dv_config_check_joints (
+    const DvLtx2Config *config, const char *where, DvError *error);
+
 /* A JSON file or text as cJSON has it, checked first by our own reader, so
  * that what cJSON then refuses is for want of memory. NULL and @error. */
 cJSON *dv_config_parse (

@@ -342,3 +342,45 @@ dv_config_counted (const DvConfigReader *reader, const char *format, ...)
       return n;
   }
 }
+
+/* ---- the whole ---- */
+
+DvStatus
+dv_config_check_joints (
+    const DvLtx2Config *c, const char *where, DvError *error)
+{
+  int64_t video = c->text.video.heads * c->text.video.head_dim;
+  int64_t audio = c->text.audio.heads * c->text.audio.head_dim;
+  int64_t bins = c->audio_vae.mel_bins >> (c->audio_vae.n_mult - 1);
+  const struct {
+    const char *what;
+    int64_t a, b;
+  } joints[] = {
+      {"Gemma's hidden size and the connectors' captions",
+          c->has_gemma ? c->gemma.hidden : c->text.caption, c->text.caption},
+      {"Gemma's hidden states and the connectors'",
+          c->has_gemma ? c->gemma.layers + 1 : c->text.hidden_states,
+          c->text.hidden_states},
+      {"the video connector's width and the transformer's context", video,
+          c->dit.caption_projection ? c->dit.caption : c->dit.video.cross_dim},
+      {"the audio connector's width and the transformer's context", audio,
+          c->dit.caption_projection ? c->dit.caption : c->dit.audio.cross_dim},
+      {"the transformer's and the video VAE's latent channels", c->dit.video.in,
+          c->video_vae.latent},
+      {"the transformer's and the audio VAE's latent features", c->dit.audio.in,
+          c->audio_vae.latent * bins},
+      {"the audio VAE's mel bins, twice, and the vocoder's channels",
+          2 * c->audio_vae.mel_bins, c->vocoder.main.in},
+      {"the upsampler's and the video VAE's latent channels",
+          c->has_upsampler ? c->upsampler.in : c->video_vae.latent,
+          c->video_vae.latent},
+  };
+
+  for (size_t i = 0; i < sizeof joints / sizeof *joints; i++)
+    if (joints[i].a != joints[i].b)
+      return dv_fail (error, DV_ERROR_FORMAT, "open",
+          "The parts of %s do not belong together: %s are %lld and %lld.",
+          where, joints[i].what, (long long)joints[i].a,
+          (long long)joints[i].b);
+  return DV_OK;
+}

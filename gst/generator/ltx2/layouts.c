@@ -263,6 +263,53 @@ ends (const char *name, const char *end)
   return n > m && strcmp (name + n - m, end) == 0;
 }
 
+static int
+by_text (const void *a, const void *b)
+{
+  return strcmp (*(char *const *)a, *(char *const *)b);
+}
+
+/* The names in a directory but for hidden ones, sorted; each, and the list, is
+ * to be freed. */
+static DvStatus
+list_directory (const char *directory, char ***names, size_t *n, DvError *error)
+{
+  DIR *dir = opendir (directory);
+  struct dirent *entry;
+  size_t max = 0;
+  char **grown;
+
+  *names = NULL;
+  *n = 0;
+  if (!dir)
+    return dv_fail (error, DV_ERROR_NOT_FOUND, "open",
+        "%s cannot be listed: %s.", directory, strerror (errno));
+  while ((entry = readdir (dir))) {
+    if (entry->d_name[0] == '.')
+      continue;
+    if (*n == max) {
+      max = max ? 2 * max : 32;
+      grown = realloc (*names, max * sizeof *grown);
+      if (!grown)
+        goto no_memory;
+      *names = grown;
+    }
+    (*names)[*n] = strdup (entry->d_name);
+    if (!(*names)[*n])
+      goto no_memory;
+    (*n)++;
+  }
+  closedir (dir);
+  if (*n > 1)
+    qsort (*names, *n, sizeof **names, by_text);
+  return DV_OK;
+
+no_memory:
+  closedir (dir);
+  return dv_fail (error, DV_ERROR_MEMORY, "open",
+      "There is no memory left to list %s.", directory);
+}
+
 /* Calls @visit for each entry of a directory, in the order of their names,
  * until it returns something else than DV_OK. */
 static DvStatus
@@ -270,22 +317,16 @@ each_entry (const char *directory,
     DvStatus (*visit) (void *user, const char *path, DvError *error),
     void *user, DvError *error)
 {
-  struct dirent **entries;
-  char path[MAX_PATH];
-  DvStatus status = DV_OK;
-  int n = scandir (directory, &entries, NULL, alphasort);
+  char **names, path[MAX_PATH];
+  size_t n;
+  DvStatus status = list_directory (directory, &names, &n, error);
 
-  if (n < 0)
-    return dv_fail (error,
-        errno == ENOMEM ? DV_ERROR_MEMORY : DV_ERROR_NOT_FOUND, "open",
-        "%s cannot be listed: %s.", directory, strerror (errno));
-  for (int i = 0; i < n; i++) {
-    if (status == DV_OK && entries[i]->d_name[0] != '.' &&
-        join (path, directory, entries[i]->d_name))
+  for (size_t i = 0; i < n; i++) {
+    if (status == DV_OK && join (path, directory, names[i]))
       status = visit (user, path, error);
-    free (entries[i]);
+    free (names[i]);
   }
-  free (entries);
+  free (names);
   return status;
 }
 
@@ -356,11 +397,17 @@ visit_gemma (void *user, const char *path, DvError *error)
   cJSON *json;
   const char *type;
   bool gemma;
+  DvError local = {DV_OK};
 
   if (checkpoint->part[DV_PART_GEMMA].count || !is_directory (path) ||
       !join (config, path, "config.json") || !is_file (config))
     return DV_OK;
-  json = dv_config_load (config, NULL);
+  json = dv_config_load (config, &local);
+  if (!json && local.code == DV_ERROR_MEMORY) {
+    if (error)
+      *error = local;
+    return local.code;
+  }
   type = cJSON_GetStringValue (dv_config_find (json, "model_type"));
   gemma = type && strncmp (type, "gemma3", 6) == 0;
   cJSON_Delete (json);
@@ -404,47 +451,6 @@ open_single (DvCheckpoint *checkpoint, const char *directory,
 
 /* ---- the whole ---- */
 
-/* The parts must fit together. */
-static DvStatus
-check_joints (const DvCheckpoint *checkpoint, DvError *error)
-{
-  const DvLtx2Config *c = &checkpoint->config;
-  int64_t video = c->text.video.heads * c->text.video.head_dim;
-  int64_t audio = c->text.audio.heads * c->text.audio.head_dim;
-  int64_t bins = c->audio_vae.mel_bins >> (c->audio_vae.n_mult - 1);
-  const struct {
-    const char *what;
-    int64_t a, b;
-  } joints[] = {
-      {"Gemma's hidden size and the connectors' captions",
-          c->has_gemma ? c->gemma.hidden : c->text.caption, c->text.caption},
-      {"Gemma's hidden states and the connectors'",
-          c->has_gemma ? c->gemma.layers + 1 : c->text.hidden_states,
-          c->text.hidden_states},
-      {"the video connector's width and the transformer's context", video,
-          c->dit.caption_projection ? c->dit.caption : c->dit.video.cross_dim},
-      {"the audio connector's width and the transformer's context", audio,
-          c->dit.caption_projection ? c->dit.caption : c->dit.audio.cross_dim},
-      {"the transformer's and the video VAE's latent channels", c->dit.video.in,
-          c->video_vae.latent},
-      {"the transformer's and the audio VAE's latent features", c->dit.audio.in,
-          c->audio_vae.latent * bins},
-      {"the audio VAE's mel bins, twice, and the vocoder's channels",
-          2 * c->audio_vae.mel_bins, c->vocoder.main.in},
-      {"the upsampler's and the video VAE's latent channels",
-          c->has_upsampler ? c->upsampler.in : c->video_vae.latent,
-          c->video_vae.latent},
-  };
-
-  for (size_t i = 0; i < sizeof joints / sizeof *joints; i++)
-    if (joints[i].a != joints[i].b)
-      return dv_fail (error, DV_ERROR_FORMAT, "open",
-          "The parts of %s do not belong together: %s are %lld and %lld.",
-          checkpoint->path, joints[i].what, (long long)joints[i].a,
-          (long long)joints[i].b);
-  return DV_OK;
-}
-
 static DvStatus
 check_complete (const DvCheckpoint *checkpoint, DvError *error)
 {
@@ -456,7 +462,7 @@ check_complete (const DvCheckpoint *checkpoint, DvError *error)
       return dv_fail (error, DV_ERROR_NOT_FOUND, "open",
           "%s has no %s: the model is not complete.", checkpoint->path,
           dv_part_name (needed[i]));
-  return check_joints (checkpoint, error);
+  return dv_config_check_joints (&checkpoint->config, checkpoint->path, error);
 }
 
 /* Remembers the first tokenizer.json there is. */
