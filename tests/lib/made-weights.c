@@ -71,6 +71,7 @@ make (MadeLoader *made, DvDtype dtype, int n_dims, const int64_t *shape,
       ((float *)t.data)[i] = v;
   }
   snprintf (made->name[made->n], sizeof made->name[0], "%s", name);
+  made->count[made->n] = count;
   made->kept[made->n++] = t.data;
   made->elements += count;
   return t;

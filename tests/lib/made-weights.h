@@ -15,6 +15,7 @@ typedef struct {
   DvLoader loader; /* first: what is handed to a module */
   void *kept[MADE_MOST];
   char name[MADE_MOST][96]; /* what was asked for, in order */
+  int64_t count[MADE_MOST]; /* elements */
   int n;
   int64_t elements; /* of all */
   float gain;       /* of what is not a vector: 1 */
