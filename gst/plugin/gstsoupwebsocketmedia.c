@@ -111,9 +111,30 @@ buffer_bytes (GstBuffer *buffer)
       mapped->map.data, mapped->map.size, mapped_free, mapped);
 }
 
+/* Writes to the viewers here and now if the relay thread has nothing to do:
+ * takes @event, or returns FALSE. The port outlives what streams to it. */
+static gboolean
+relay_at_once (GstSoupWebsocketSink *self, WsEvent *event)
+{
+  WsEndpoint *endpoint = self->route->endpoint;
+  gboolean few;
+
+  if (!ws_hub_stand_in (self->hub))
+    return FALSE;
+  few = ws_endpoint_begin_hold (endpoint);
+  if (few) {
+    ws_order_take (&self->order, event);
+    ws_endpoint_end_hold (endpoint);
+  }
+  ws_hub_stand_down (self->hub);
+  return few;
+}
+
 static gboolean
 post_media (WsEvent *event, gpointer user_data)
 {
+  if (event->type == WS_EVENT_FRAGMENT && relay_at_once (user_data, event))
+    return TRUE;
   return gst_soup_websocket_sink_post (user_data, event, TRUE);
 }
 

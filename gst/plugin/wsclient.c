@@ -4,7 +4,7 @@
  * payloads gathered into one system call, so that relaying copies nothing in
  * user space.
  *
- * Threads: the relay thread only.
+ * Threads: see wsclient.h.
  */
 #include "wsclient.h"
 
@@ -137,6 +137,13 @@ ws_client_blocked (const WsClient *client)
 }
 
 gboolean
+ws_client_idle (const WsClient *client)
+{
+  return client->dead || (client->n_flight == 0 && client->front.length == 0 &&
+                             !ws_endpoint_has_next (client->endpoint, client));
+}
+
+gboolean
 ws_client_drained (const WsClient *client)
 {
   return client->dead ||
@@ -262,34 +269,29 @@ client_wait (WsClient *client)
   ws_watch_write (&client->watch);
 }
 
-void
-ws_client_pump (WsClient *client)
+/* TRUE if the socket is of no more use. */
+static gboolean
+client_write (WsClient *client)
 {
   GOutputVector vectors[2 * WS_CLIENT_FLIGHT];
   gsize turn = 0;
 
-  if (client->dead || !client->started || client->blocked)
-    return;
   for (;;) {
     GPollableReturn result;
     gsize written = 0;
     guint n;
 
     client_fill (client);
-    if (client->dead)
-      return;
-    if (client->n_flight == 0)
-      break;
+    if (client->dead || client->n_flight == 0)
+      return FALSE;
     if (turn >= WRITE_TURN) {
       client_wait (client);
-      return;
+      return FALSE;
     }
     n = client_vectors (client, vectors);
     result = ws_watch_send (&client->watch, vectors, n, &written);
-    if (result == G_POLLABLE_RETURN_FAILED) {
-      ws_client_fail (client, "vanished");
-      return;
-    }
+    if (result == G_POLLABLE_RETURN_FAILED)
+      return TRUE;
     if (written) {
       client->progress = g_get_monotonic_time ();
       client_advance (client, written);
@@ -297,11 +299,35 @@ ws_client_pump (WsClient *client)
     }
     if (result == G_POLLABLE_RETURN_WOULD_BLOCK) {
       client_wait (client);
-      return;
+      return FALSE;
     }
   }
-  if (client->close_sent && client->close_received)
+}
+
+void
+ws_client_pump (WsClient *client)
+{
+  if (client->dead || !client->started || client->blocked)
+    return;
+  if (client_write (client))
+    ws_client_fail (client, "vanished");
+  else if (!client->dead && client->n_flight == 0 && client->close_sent &&
+           client->close_received)
     ws_client_fail (client, "left");
+}
+
+gboolean
+ws_client_pump_standing_in (WsClient *client)
+{
+  if (client->dead)
+    return TRUE;
+  if (!client->started || client->blocked || client->closing ||
+      client->awaiting_key || client->front.length || client->watch.fd < 0)
+    return FALSE;
+  /* A socket that failed wakes the relay thread, which sees it fail again. */
+  if (client_write (client))
+    client_wait (client);
+  return ws_client_idle (client);
 }
 
 static void

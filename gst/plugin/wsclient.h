@@ -4,7 +4,8 @@
  * the closing handshake. It keeps no media of its own: it asks its endpoint
  * for the next item and holds references to the few that are on their way.
  *
- * Threads: the relay thread only.
+ * Threads: the relay thread, or, for ws_client_pump_standing_in() and what only
+ * asks, who stands in for it (wshub.h).
  */
 #ifndef WSCLIENT_H
 #define WSCLIENT_H
@@ -82,6 +83,11 @@ void ws_client_start (WsClient *client, WsPoll *poll);
 void ws_client_push (WsClient *client, WsItem *item);
 /* Writes as much as the socket takes. */
 void ws_client_pump (WsClient *client);
+/* The same for whoever stands in for the relay thread: what needs more than a
+ * write to a plain socket is left. TRUE if this viewer has all there is. */
+gboolean ws_client_pump_standing_in (WsClient *client);
+/* Nothing is on its way to this viewer, or ever will be. */
+gboolean ws_client_idle (const WsClient *client);
 gboolean ws_client_blocked (const WsClient *client);
 gboolean ws_client_drained (const WsClient *client);
 /* Ends the connection: with @now after the message that is on its way,

@@ -16,6 +16,9 @@
  * waits, for at most HAND_OVER_WAIT at a time. */
 #define HAND_OVER_MAX (32 * 1024 * 1024)
 #define HAND_OVER_WAIT (2 * G_USEC_PER_SEC)
+/* Viewers that are written to in place of the relay thread: so many take less
+ * than a millisecond of the pipeline's time. */
+#define HOLD_MAX_CLIENTS 64
 /* Texts without media must not add up either. */
 #define RING_MAX_ITEMS 16384
 #define DROP_PATIENCE G_USEC_PER_SEC
@@ -495,9 +498,10 @@ client_enforce (WsEndpoint *endpoint, WsClient *client, gint64 now)
     client_drop (endpoint, client, "too-slow");
 }
 
-/* Forgets what no viewer needs, and, beyond the hard limit, what one does. */
+/* Forgets what no viewer needs, and, beyond the hard limit, what one does.
+ * Without any @behind no viewer needs anything. */
 static void
-endpoint_trim (WsEndpoint *endpoint)
+endpoint_trim (WsEndpoint *endpoint, gboolean behind)
 {
   const WsLimits *limits = &endpoint->limits;
   WsRing *ring = &endpoint->ring;
@@ -509,7 +513,7 @@ endpoint_trim (WsEndpoint *endpoint)
   if (endpoint->stream_start && endpoint->stream_start_seq >= ring->first &&
       !(ring->has_key && ring->latest_key > endpoint->stream_start_seq))
     keep = MIN (keep, endpoint->stream_start_seq);
-  for (i = 0; i < endpoint->clients->len; i++) {
+  for (i = 0; i < endpoint->clients->len && behind; i++) {
     const WsClient *client = g_ptr_array_index (endpoint->clients, i);
     if (!client->dead && !client->close_now)
       keep = MIN (keep, client->seq);
@@ -522,7 +526,7 @@ endpoint_trim (WsEndpoint *endpoint)
       break;
     floor++;
   }
-  for (i = 0; i < endpoint->clients->len && floor > keep; i++) {
+  for (i = 0; i < endpoint->clients->len && behind && floor > keep; i++) {
     WsClient *client = g_ptr_array_index (endpoint->clients, i);
     if (!client->dead && !client->close_now && client->seq < floor &&
         (client->closing || !client_recover (endpoint, client) ||
@@ -567,36 +571,53 @@ endpoint_tick (gpointer user_data)
     client_enforce (endpoint, client, now);
   }
   ws_closing_hurry (endpoint->closing, FALSE);
-  endpoint_trim (endpoint);
+  endpoint_trim (endpoint, TRUE);
   return G_SOURCE_CONTINUE;
 }
 
 /* ---- the stream ---- */
 
-/* Gives every viewer what is new. */
+/* Gives every viewer what is new. With hundreds of them even to look at each
+ * again costs: that is for when one has not got everything. */
 static void
 endpoint_pump (WsEndpoint *endpoint)
 {
+  gboolean behind = FALSE;
   gint64 now;
   guint i;
 
-  for (i = 0; i < endpoint->clients->len; i++)
-    ws_client_pump (g_ptr_array_index (endpoint->clients, i));
+  for (i = 0; i < endpoint->clients->len; i++) {
+    WsClient *client = g_ptr_array_index (endpoint->clients, i);
+    ws_client_pump (client);
+    behind |= !ws_client_idle (client);
+  }
   /* After writing: a write that begins now has waited for nothing yet. */
   now = g_get_monotonic_time ();
-  for (i = 0; i < endpoint->clients->len; i++)
+  for (i = 0; i < endpoint->clients->len && behind; i++)
     client_enforce (endpoint, g_ptr_array_index (endpoint->clients, i), now);
-  endpoint_trim (endpoint);
+  endpoint_trim (endpoint, behind);
 }
 
 static gboolean
-endpoint_wake (gpointer user_data)
+endpoint_wake_run (gpointer user_data)
 {
   WsEndpoint *endpoint = user_data;
 
   g_clear_pointer (&endpoint->wake, g_source_unref);
   endpoint_pump (endpoint);
   return G_SOURCE_REMOVE;
+}
+
+/* The relay thread writes what was pushed, in its next round. */
+static void
+endpoint_wake (WsEndpoint *endpoint)
+{
+  if (endpoint->wake)
+    return;
+  endpoint->wake = g_idle_source_new ();
+  g_source_set_priority (endpoint->wake, G_PRIORITY_DEFAULT);
+  g_source_set_callback (endpoint->wake, endpoint_wake_run, endpoint, NULL);
+  g_source_attach (endpoint->wake, endpoint->context);
 }
 
 void
@@ -608,12 +629,31 @@ ws_endpoint_push (WsEndpoint *endpoint, WsItem *item)
   }
   endpoint->bytes_in += item->kind == WS_ITEM_TEXT ? 0 : item->size;
   ws_ring_push (&endpoint->ring, item);
-  if (endpoint->wake)
-    return;
-  endpoint->wake = g_idle_source_new ();
-  g_source_set_priority (endpoint->wake, G_PRIORITY_DEFAULT);
-  g_source_set_callback (endpoint->wake, endpoint_wake, endpoint, NULL);
-  g_source_attach (endpoint->wake, endpoint->context);
+  if (!endpoint->holding)
+    endpoint_wake (endpoint);
+}
+
+gboolean
+ws_endpoint_begin_hold (WsEndpoint *endpoint)
+{
+  endpoint->holding = endpoint->clients->len <= HOLD_MAX_CLIENTS;
+  return endpoint->holding;
+}
+
+void
+ws_endpoint_end_hold (WsEndpoint *endpoint)
+{
+  gboolean behind = FALSE;
+  guint i;
+
+  endpoint->holding = FALSE;
+  for (i = 0; i < endpoint->clients->len; i++)
+    behind |=
+        !ws_client_pump_standing_in (g_ptr_array_index (endpoint->clients, i));
+  if (behind)
+    endpoint_wake (endpoint);
+  else
+    endpoint_trim (endpoint, FALSE);
 }
 
 void
@@ -665,10 +705,12 @@ ws_endpoint_hand_over (WsEndpoint *endpoint, gsize size)
   gboolean flushing;
 
   g_mutex_lock (&endpoint->lock);
+  endpoint->waiting++;
   while (!endpoint->flushing && endpoint->handed_over &&
          endpoint->handed_over + size > HAND_OVER_MAX)
     if (!g_cond_wait_until (&endpoint->cond, &endpoint->lock, deadline))
       deadline = g_get_monotonic_time () + HAND_OVER_WAIT;
+  endpoint->waiting--;
   flushing = endpoint->flushing;
   if (!flushing)
     endpoint->handed_over += size;
@@ -684,7 +726,8 @@ ws_endpoint_taken (WsEndpoint *endpoint, gsize size)
   g_mutex_lock (&endpoint->lock);
   endpoint->handed_over -= size;
   last = endpoint->handed_over == 0;
-  g_cond_broadcast (&endpoint->cond);
+  if (endpoint->waiting)
+    g_cond_broadcast (&endpoint->cond);
   g_mutex_unlock (&endpoint->lock);
   return last;
 }

@@ -4,7 +4,8 @@
  * it. Decides where a viewer starts, what happens to one that is slow, and
  * when everything that was promised is out.
  *
- * Threads: the relay thread, except where a function says otherwise.
+ * Threads: the relay thread, or who stands in for it, except where a function
+ * says otherwise.
  */
 #ifndef WSENDPOINT_H
 #define WSENDPOINT_H
@@ -59,6 +60,7 @@ struct WsEndpoint {
   WsItem *error;      /* the stream has failed */
   gboolean completed; /* the latest stream was told to be complete */
 
+  gboolean holding;
   GSource *wake, *reap, *tick, *drain;
   guint64 dropped_clients, total_clients, bytes_in;
 
@@ -66,6 +68,7 @@ struct WsEndpoint {
   GMutex lock;
   GCond cond;
   gsize handed_over; /* bytes on their way to the relay thread */
+  guint waiting;     /* for room in it */
   gboolean draining, emptying, drained, flushing;
 };
 
@@ -103,6 +106,12 @@ gboolean ws_endpoint_taken (WsEndpoint *endpoint, gsize size);
 /* Relay thread: writes what was pushed at once, instead of in its next round,
  * each of which costs a look at every viewer's socket. */
 void ws_endpoint_pump_now (WsEndpoint *endpoint);
+/* Between these what is pushed waits; ws_endpoint_end_hold() writes it to the
+ * viewers that need no more than a write, and leaves the others to the relay
+ * thread, which it wakes. For who stands in for it (wshub.h). FALSE if there
+ * are too many viewers for that. */
+gboolean ws_endpoint_begin_hold (WsEndpoint *endpoint);
+void ws_endpoint_end_hold (WsEndpoint *endpoint);
 void ws_endpoint_set_flushing (WsEndpoint *endpoint, gboolean flushing);
 /* Sink's threads: waits until every viewer that still reads has everything,
  * for at most @patience us. */

@@ -16,6 +16,8 @@ struct WsHub {
   GThread *thread;
   GMainContext *context;
   GMainLoop *loop;
+  GMutex turn; /* held by the relay thread except while it sleeps */
+  gint posted; /* atomic: that did not run yet */
 
   /* the relay thread's */
   SoupServer *server;
@@ -69,11 +71,48 @@ ws_hub_routes (WsHub *hub)
 
 /* ---- the relay thread ---- */
 
+/* A poll function is given no data: which hub's thread this is. */
+static GPrivate thread_hub;
+
+static gint
+hub_poll (GPollFD *fds, guint n_fds, gint timeout)
+{
+  WsHub *hub = g_private_get (&thread_hub);
+  gint ready;
+
+  if (timeout == 0)
+    return g_poll (fds, n_fds, 0);
+  g_mutex_unlock (&hub->turn);
+  ready = g_poll (fds, n_fds, timeout);
+  g_mutex_lock (&hub->turn);
+  return ready;
+}
+
+gboolean
+ws_hub_stand_in (WsHub *hub)
+{
+  if (!g_mutex_trylock (&hub->turn))
+    return FALSE;
+  if (g_atomic_int_get (&hub->posted) == 0)
+    return TRUE;
+  g_mutex_unlock (&hub->turn);
+  return FALSE;
+}
+
+void
+ws_hub_stand_down (WsHub *hub)
+{
+  g_mutex_unlock (&hub->turn);
+}
+
 static gpointer
 hub_thread (gpointer data)
 {
   WsHub *hub = data;
 
+  g_private_set (&thread_hub, hub);
+  g_mutex_lock (&hub->turn);
+  g_main_context_set_poll_func (hub->context, hub_poll);
   g_main_context_push_thread_default (hub->context);
   hub->server = soup_server_new (NULL, NULL);
   ws_http_attach (hub, hub->server);
@@ -89,10 +128,12 @@ hub_thread (gpointer data)
   while (g_main_context_iteration (hub->context, FALSE))
     ;
   g_main_context_pop_thread_default (hub->context);
+  g_mutex_unlock (&hub->turn);
   return NULL;
 }
 
 typedef struct {
+  WsHub *hub;
   WsHubFunc func;
   gpointer data;
   GDestroyNotify destroy;
@@ -118,6 +159,7 @@ task_free (gpointer data)
 
   if (task->destroy)
     task->destroy (task->data);
+  g_atomic_int_add (&task->hub->posted, -1);
   g_free (task);
 }
 
@@ -127,9 +169,11 @@ ws_hub_post (WsHub *hub, WsHubFunc func, gpointer data, GDestroyNotify destroy)
   Task *task = g_new0 (Task, 1);
   GSource *source = g_idle_source_new ();
 
+  task->hub = hub;
   task->func = func;
   task->data = data;
   task->destroy = destroy;
+  g_atomic_int_inc (&hub->posted);
   /* Never in the caller's own thread, even when that is the relay's: the
    * order of what is posted is the order in which it runs. */
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
@@ -186,6 +230,7 @@ hub_free (WsHub *hub)
   g_clear_pointer (&hub->loop, g_main_loop_unref);
   g_clear_pointer (&hub->context, g_main_context_unref);
   g_clear_pointer (&hub->routes, g_ptr_array_unref);
+  g_mutex_clear (&hub->turn);
   g_free (hub->address);
   g_free (hub->certificate);
   g_free (hub->key);
@@ -199,6 +244,7 @@ hub_new (const gchar *address, guint port, const gchar *certificate,
   WsHub *hub = g_new0 (WsHub, 1);
 
   hub->users = 1;
+  g_mutex_init (&hub->turn);
   hub->address = g_strdup (address);
   hub->certificate = g_strdup (certificate);
   hub->key = g_strdup (key);

@@ -6,9 +6,9 @@
  * relay thread, owns all of it.
  *
  * Threads: ws_hub_join(), ws_hub_leave(), ws_hub_call(), ws_hub_post(),
- * ws_hub_add() and ws_hub_remove() from any thread; the rest in the relay
- * thread. The registry of hubs is the one thing that the sinks of a process
- * share, and has a lock.
+ * ws_hub_stand_in(), ws_hub_add() and ws_hub_remove() from any thread; the
+ * rest in the relay thread. The registry of hubs is the one thing that the
+ * sinks of a process share, and has a lock.
  */
 #ifndef WSHUB_H
 #define WSHUB_H
@@ -49,6 +49,13 @@ typedef void (*WsHubFunc) (gpointer data);
 void ws_hub_call (WsHub *hub, WsHubFunc func, gpointer data);
 void ws_hub_post (
     WsHub *hub, WsHubFunc func, gpointer data, GDestroyNotify destroy);
+
+/* Waking the relay thread costs more than one viewer's write: while it sleeps,
+ * another thread may do in its place what ends soon and calls nobody. TRUE if
+ * the relay thread sleeps and all that was posted is done: it is kept asleep
+ * until ws_hub_stand_down(). Never waits. */
+gboolean ws_hub_stand_in (WsHub *hub);
+void ws_hub_stand_down (WsHub *hub);
 
 /* Takes @route; FALSE if another sink has the path. */
 gboolean ws_hub_add (WsHub *hub, WsRoute *route, GError **error);
