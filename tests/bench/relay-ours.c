@@ -2,9 +2,10 @@
  *
  * Relays the units of a fragmented MP4 file through soupwebsocketsink to a
  * given number of viewers, one unit each interval, and prints what it cost
- * this process as one line of JSON. The port is printed first.
+ * this process from unit WARM on, and the bytes of those units times the
+ * viewers, as one line of JSON. The port is printed first.
  *
- *   relay-ours FILE VIEWERS UNITS INTERVAL_US
+ *   relay-ours FILE VIEWERS UNITS INTERVAL_US WARM
  */
 #include <gst/gst.h>
 #include <stdio.h>
@@ -80,11 +81,14 @@ wait_for (Door *door, guint clients)
 }
 
 /* Fragment 1 .. n of the file over and over: the relay does not look at
- * decode times. */
-static void
-send_units (GstPad *pad, GPtrArray *units, guint count, guint interval)
+ * decode times. CPU seconds before unit @warm go to @before; bytes from it on
+ * are returned. */
+static gsize
+send_units (GstPad *pad, GPtrArray *units, guint count, guint interval,
+    guint warm, gdouble *before)
 {
   gint64 start = g_get_monotonic_time ();
+  gsize bytes = 0;
 
   for (guint n = 0; n < count; n++) {
     guint at = n == 0 ? 0 : 1 + (n - 1) % (units->len - 1);
@@ -93,9 +97,14 @@ send_units (GstPad *pad, GPtrArray *units, guint count, guint interval)
 
     if (wait > 0)
       g_usleep (wait);
+    if (n == warm)
+      *before = cpu_seconds ();
+    if (n >= warm)
+      bytes += g_bytes_get_size (unit);
     gst_pad_push (pad, gst_buffer_new_wrapped_bytes (unit));
   }
   gst_pad_push_event (pad, gst_event_new_eos ());
+  return bytes;
 }
 
 /* Stands for the streaming thread of a muxer. */
@@ -127,12 +136,13 @@ main (int argc, char **argv)
   GstBus *bus;
   GstPad *pad;
   Door door = {0};
-  gdouble before;
+  gdouble before = 0;
   guint viewers, port;
+  gsize bytes;
 
   gst_init (&argc, &argv);
-  if (argc < 5) {
-    g_printerr ("usage: %s FILE VIEWERS UNITS INTERVAL_US\n", argv[0]);
+  if (argc < 6) {
+    g_printerr ("usage: %s FILE VIEWERS UNITS INTERVAL_US WARM\n", argv[0]);
     return 2;
   }
   viewers = atoi (argv[2]);
@@ -153,13 +163,14 @@ main (int argc, char **argv)
   fflush (stdout);
   wait_for (&door, viewers);
 
-  before = cpu_seconds ();
   pad = link_source (sink);
-  send_units (pad, units, atoi (argv[3]), atoi (argv[4]));
+  bytes = send_units (
+      pad, units, atoi (argv[3]), atoi (argv[4]), atoi (argv[5]), &before);
   bus = gst_element_get_bus (pipeline);
   message = gst_bus_timed_pop_filtered (
       bus, 300 * GST_SECOND, GST_MESSAGE_ERROR | GST_MESSAGE_EOS);
-  printf ("{\"cpu_s\": %.3f}\n", cpu_seconds () - before);
+  printf ("{\"cpu_s\": %.4f, \"bytes\": %" G_GSIZE_FORMAT "}\n",
+      cpu_seconds () - before, bytes * viewers);
 
   g_clear_pointer (&message, gst_message_unref);
   gst_object_unref (bus);

@@ -3,11 +3,11 @@
 // The peer of relay-ours: the Node `ws` library broadcasting the same units
 // of the same file at the same times.
 //
-//   node relay-ws.mjs FILE VIEWERS UNITS INTERVAL_US
+//   node relay-ws.mjs FILE VIEWERS UNITS INTERVAL_US WARM
 import { readFileSync } from 'node:fs';
 import { WebSocketServer } from 'ws';
 
-const [file, viewers, count, interval] = process.argv.slice(2);
+const [file, viewers, count, interval, warm] = process.argv.slice(2);
 
 function loadUnits(data) {
   const units = [];
@@ -30,12 +30,19 @@ const server = new WebSocketServer(
   () => console.log(server.address().port));
 let before;
 let n = 0;
+let bytes = 0;
 let started;
 
 function broadcast() {
   const now = process.hrtime.bigint();
   while (n < count && started + BigInt(n) * BigInt(interval) * 1000n <= now) {
     const unit = units[n === 0 ? 0 : 1 + (n - 1) % (units.length - 1)];
+    if (n === Number(warm)) {
+      before = process.cpuUsage();
+    }
+    if (n >= Number(warm)) {
+      bytes += unit.length * Number(viewers);
+    }
     for (const client of server.clients) {
       client.send(unit);
     }
@@ -57,13 +64,12 @@ function drain() {
     return;
   }
   const { user, system } = process.cpuUsage(before);
-  console.log(JSON.stringify({ cpu_s: (user + system) / 1e6 }));
+  console.log(JSON.stringify({ cpu_s: (user + system) / 1e6, bytes }));
   process.exit(0);
 }
 
 server.on('connection', () => {
   if (server.clients.size === Number(viewers)) {
-    before = process.cpuUsage();
     started = process.hrtime.bigint();
     broadcast();
   }

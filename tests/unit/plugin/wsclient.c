@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Tests of wsclient.c on one end of a pair of sockets: pings, and what becomes
- * of who does not answer them or does not close. Time is given, not waited
- * for.
+ * Tests of wsclient.c on one end of a pair of sockets: pings, what becomes of
+ * who does not answer them or does not close, and what who stands in for the
+ * relay thread does and leaves. Time is given, not waited for.
  */
 #include <check.h>
 #include <string.h>
@@ -149,6 +149,72 @@ START_TEST (who_vanishes)
 }
 END_TEST
 
+static void
+push_held (const gchar *text)
+{
+  ck_assert (ws_endpoint_begin_hold (endpoint));
+  ws_endpoint_push_text (endpoint, g_strdup (text));
+}
+
+START_TEST (what_is_held_is_written_at_once)
+{
+  guint8 data[1024];
+
+  receive (data, sizeof data); /* hello */
+  client->awaiting_key = FALSE;
+  push_held ("a");
+  ck_assert_uint_eq (receive (data, sizeof data), 0);
+  ws_endpoint_end_hold (endpoint);
+  ck_assert_uint_eq (receive (data, sizeof data), 3);
+  ck_assert_uint_eq (data[2], 'a');
+  /* The relay thread sleeps on, and nothing is kept. */
+  ck_assert_ptr_null (endpoint->wake);
+  ck_assert_uint_eq (endpoint->ring.bytes, 0);
+}
+END_TEST
+
+/* To wait for a keyframe, to fail and to close are the relay thread's. */
+START_TEST (what_needs_more_is_left)
+{
+  guint8 data[1024];
+
+  receive (data, sizeof data);
+  ck_assert (client->awaiting_key);
+  push_held ("a");
+  ws_endpoint_end_hold (endpoint);
+  ck_assert_uint_eq (receive (data, sizeof data), 0);
+  iterate ();
+  ck_assert_uint_eq (receive (data, sizeof data), 3);
+
+  client->awaiting_key = FALSE;
+  close (far_end);
+  far_end = -1;
+  push_held ("b");
+  ws_endpoint_end_hold (endpoint);
+  ck_assert_ptr_null (removed);
+  iterate ();
+  ck_assert_str_eq (removed, "vanished");
+}
+END_TEST
+
+/* One that does not read keeps nobody waiting. */
+START_TEST (who_is_blocked_is_left)
+{
+  gchar text[4096];
+  guint n;
+
+  memset (text, 'a', sizeof text - 1);
+  text[sizeof text - 1] = 0;
+  client->awaiting_key = FALSE;
+  for (n = 0; n < 1000 && !ws_client_blocked (client); n++) {
+    push_held (text);
+    ws_endpoint_end_hold (endpoint);
+  }
+  ck_assert (ws_client_blocked (client));
+  ck_assert_ptr_nonnull (endpoint->wake);
+}
+END_TEST
+
 int
 main (void)
 {
@@ -163,6 +229,9 @@ main (void)
   tcase_add_test (tests, who_does_not_is_cut);
   tcase_add_test (tests, who_does_not_close_is_cut);
   tcase_add_test (tests, who_vanishes);
+  tcase_add_test (tests, what_is_held_is_written_at_once);
+  tcase_add_test (tests, what_needs_more_is_left);
+  tcase_add_test (tests, who_is_blocked_is_left);
   runner = srunner_create (suite);
   srunner_run_all (runner, CK_ENV);
   /* None run is as bad: it happens when two versions of check meet. */
