@@ -117,17 +117,20 @@ static gboolean
 relay_at_once (GstSoupWebsocketSink *self, WsEvent *event)
 {
   WsEndpoint *endpoint = self->route->endpoint;
-  gboolean few;
+  gboolean taken;
 
   if (!ws_hub_stand_in (self->hub))
     return FALSE;
-  few = ws_endpoint_begin_hold (endpoint);
-  if (few) {
+  /* What begins a segment lets go of the last one: not here. */
+  taken = self->order.segment_open && ws_endpoint_begin_hold (endpoint);
+  if (taken) {
     ws_order_take (&self->order, event);
-    ws_endpoint_end_hold (endpoint);
+    ws_endpoint_end_hold (endpoint, self->spent);
   }
   ws_hub_stand_down (self->hub);
-  return few;
+  /* Whoever made these bytes may be called: without keeping anybody. */
+  g_ptr_array_set_size (self->spent, 0);
+  return taken;
 }
 
 static gboolean

@@ -323,6 +323,7 @@ gst_soup_websocket_sink_init (GstSoupWebsocketSink *self)
   self->limits.hard_time = DEFAULT_HARD_TIME;
   self->limits.recover = DEFAULT_RECOVER_POLICY;
   ws_media_reader_init (&self->reader);
+  self->spent = g_ptr_array_new_with_free_func ((GDestroyNotify)ws_item_unref);
   gst_base_sink_set_sync (GST_BASE_SINK (self), FALSE);
   gst_base_sink_set_last_sample_enabled (GST_BASE_SINK (self), FALSE);
 }
@@ -333,6 +334,7 @@ gst_soup_websocket_sink_finalize (GObject *object)
   GstSoupWebsocketSink *self = GST_SOUP_WEBSOCKET_SINK (object);
 
   ws_media_reader_clear (&self->reader);
+  g_ptr_array_unref (self->spent);
   g_free (self->address);
   g_free (self->path);
   g_free (self->certificate);

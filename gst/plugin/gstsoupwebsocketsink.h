@@ -45,6 +45,7 @@ struct _GstSoupWebsocketSink {
 
   /* the streaming thread's */
   WsMediaReader reader;
+  GPtrArray *spent; /* items to let go of */
 
   GstBus *bus;
   gulong bus_handler;

@@ -501,7 +501,7 @@ client_enforce (WsEndpoint *endpoint, WsClient *client, gint64 now)
 /* Forgets what no viewer needs, and, beyond the hard limit, what one does.
  * Without any @behind no viewer needs anything. */
 static void
-endpoint_trim (WsEndpoint *endpoint, gboolean behind)
+endpoint_trim (WsEndpoint *endpoint, gboolean behind, GPtrArray *spent)
 {
   const WsLimits *limits = &endpoint->limits;
   WsRing *ring = &endpoint->ring;
@@ -533,7 +533,7 @@ endpoint_trim (WsEndpoint *endpoint, gboolean behind)
             client->seq < floor))
       client_drop (endpoint, client, "too-slow");
   }
-  ws_ring_trim (ring, MAX (keep, floor));
+  ws_ring_trim (ring, MAX (keep, floor), spent);
 }
 
 static void
@@ -571,7 +571,7 @@ endpoint_tick (gpointer user_data)
     client_enforce (endpoint, client, now);
   }
   ws_closing_hurry (endpoint->closing, FALSE);
-  endpoint_trim (endpoint, TRUE);
+  endpoint_trim (endpoint, TRUE, NULL);
   return G_SOURCE_CONTINUE;
 }
 
@@ -595,7 +595,7 @@ endpoint_pump (WsEndpoint *endpoint)
   now = g_get_monotonic_time ();
   for (i = 0; i < endpoint->clients->len && behind; i++)
     client_enforce (endpoint, g_ptr_array_index (endpoint->clients, i), now);
-  endpoint_trim (endpoint, behind);
+  endpoint_trim (endpoint, behind, NULL);
 }
 
 static gboolean
@@ -641,7 +641,7 @@ ws_endpoint_begin_hold (WsEndpoint *endpoint)
 }
 
 void
-ws_endpoint_end_hold (WsEndpoint *endpoint)
+ws_endpoint_end_hold (WsEndpoint *endpoint, GPtrArray *spent)
 {
   gboolean behind = FALSE;
   guint i;
@@ -653,7 +653,7 @@ ws_endpoint_end_hold (WsEndpoint *endpoint)
   if (behind)
     endpoint_wake (endpoint);
   else
-    endpoint_trim (endpoint, FALSE);
+    endpoint_trim (endpoint, FALSE, spent);
 }
 
 void

@@ -108,10 +108,10 @@ gboolean ws_endpoint_taken (WsEndpoint *endpoint, gsize size);
 void ws_endpoint_pump_now (WsEndpoint *endpoint);
 /* Between these what is pushed waits; ws_endpoint_end_hold() writes it to the
  * viewers that need no more than a write, and leaves the others to the relay
- * thread, which it wakes. For who stands in for it (wshub.h). FALSE if there
- * are too many viewers for that. */
+ * thread, which it wakes. What nobody needs any more goes to @spent. For who
+ * stands in for it (wshub.h). FALSE if there are too many viewers for that. */
 gboolean ws_endpoint_begin_hold (WsEndpoint *endpoint);
-void ws_endpoint_end_hold (WsEndpoint *endpoint);
+void ws_endpoint_end_hold (WsEndpoint *endpoint, GPtrArray *spent);
 void ws_endpoint_set_flushing (WsEndpoint *endpoint, gboolean flushing);
 /* Sink's threads: waits until every viewer that still reads has everything,
  * for at most @patience us. */

@@ -4,7 +4,8 @@
  * order of the wire: all of a segment before the next, one stream after the
  * other, each completed once. docs/protocol.md has the rules.
  *
- * Threads: events are made anywhere; an order belongs to the relay thread.
+ * Threads: events are made anywhere; an order belongs to the relay thread or
+ * who stands in for it.
  */
 #ifndef WSORDER_H
 #define WSORDER_H

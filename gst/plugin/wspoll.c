@@ -2,7 +2,7 @@
  *
  * Many sockets behind one descriptor: see wspoll.h.
  *
- * Threads: the thread of the main context only.
+ * Threads: see wspoll.h.
  */
 #include "wspoll.h"
 

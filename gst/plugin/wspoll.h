@@ -6,7 +6,8 @@
  * of epoll. What is no plain socket (TLS, an application's own stream) gets
  * sources of its own.
  *
- * Threads: the thread of the main context only.
+ * Threads: the thread of the main context; ws_watch_write() and
+ * ws_watch_send() on a plain socket also of who stands in for it.
  */
 #ifndef WSPOLL_H
 #define WSPOLL_H

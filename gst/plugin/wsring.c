@@ -89,7 +89,7 @@ ws_ring_init (WsRing *ring)
 void
 ws_ring_clear (WsRing *ring)
 {
-  ws_ring_trim (ring, ring->next);
+  ws_ring_trim (ring, ring->next, NULL);
   g_clear_pointer (&ring->items, g_free);
   ring->room = 0;
 }
@@ -135,12 +135,15 @@ ws_ring_get (const WsRing *ring, guint64 seq)
 }
 
 void
-ws_ring_trim (WsRing *ring, guint64 seq)
+ws_ring_trim (WsRing *ring, guint64 seq, GPtrArray *spent)
 {
   for (; ring->first < seq && ring->first < ring->next; ring->first++) {
     WsItem **slot = &ring->items[ring->first & (ring->room - 1)];
     ring->bytes -= ws_item_wire_size (*slot);
-    ws_item_unref (*slot);
+    if (spent)
+      g_ptr_array_add (spent, *slot);
+    else
+      ws_item_unref (*slot);
     *slot = NULL;
   }
   if (ring->has_key && ring->latest_key < ring->first)

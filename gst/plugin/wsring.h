@@ -4,8 +4,8 @@
  * order of the wire, media as shared bytes and texts between them. A viewer is
  * a position in it, so that a hundred slow ones cost no more than the ring.
  *
- * Threads: a ring belongs to the relay thread. Items may be made anywhere and
- * are counted atomically.
+ * Threads: a ring belongs to the relay thread or who stands in for it. Items
+ * may be made anywhere and are counted atomically.
  */
 #ifndef WSRING_H
 #define WSRING_H
@@ -78,8 +78,9 @@ void ws_ring_clear (WsRing *ring);
 /* Takes @item. */
 void ws_ring_push (WsRing *ring, WsItem *item);
 WsItem *ws_ring_get (const WsRing *ring, guint64 seq);
-/* Forgets everything before @seq. */
-void ws_ring_trim (WsRing *ring, guint64 seq);
+/* Forgets everything before @seq. With @spent, an array that unrefs, it is put
+ * there instead: to let go of bytes may call whoever made them. */
+void ws_ring_trim (WsRing *ring, guint64 seq, GPtrArray *spent);
 /* Where a viewer starts who starts at the keyframe @key: also the sound that
  * was sent before that picture and goes on beside it. */
 guint64 ws_ring_start_at (const WsRing *ring, guint64 key);

@@ -19,6 +19,7 @@ static WsClient *client;
 static int far_end; /* the viewer's */
 static gchar *removed;
 static gint owner;
+static GPtrArray *spent;
 
 static void
 added (gpointer o, guint64 id, const gchar *remote)
@@ -46,6 +47,7 @@ set_up (void)
   int ends[2];
 
   removed = NULL;
+  spent = g_ptr_array_new_with_free_func ((GDestroyNotify)ws_item_unref);
   context = g_main_context_new ();
   g_main_context_push_thread_default (context);
   endpoint = ws_endpoint_new (context, &limits, &events, &owner);
@@ -63,6 +65,7 @@ set_up (void)
 static void
 tear_down (void)
 {
+  g_ptr_array_unref (spent);
   ws_endpoint_dispose (endpoint);
   ws_endpoint_unref (endpoint);
   g_main_context_pop_thread_default (context);
@@ -164,12 +167,13 @@ START_TEST (what_is_held_is_written_at_once)
   client->awaiting_key = FALSE;
   push_held ("a");
   ck_assert_uint_eq (receive (data, sizeof data), 0);
-  ws_endpoint_end_hold (endpoint);
+  ws_endpoint_end_hold (endpoint, spent);
   ck_assert_uint_eq (receive (data, sizeof data), 3);
   ck_assert_uint_eq (data[2], 'a');
   /* The relay thread sleeps on, and nothing is kept. */
   ck_assert_ptr_null (endpoint->wake);
   ck_assert_uint_eq (endpoint->ring.bytes, 0);
+  ck_assert_uint_eq (spent->len, 1);
 }
 END_TEST
 
@@ -181,7 +185,7 @@ START_TEST (what_needs_more_is_left)
   receive (data, sizeof data);
   ck_assert (client->awaiting_key);
   push_held ("a");
-  ws_endpoint_end_hold (endpoint);
+  ws_endpoint_end_hold (endpoint, spent);
   ck_assert_uint_eq (receive (data, sizeof data), 0);
   iterate ();
   ck_assert_uint_eq (receive (data, sizeof data), 3);
@@ -190,7 +194,7 @@ START_TEST (what_needs_more_is_left)
   close (far_end);
   far_end = -1;
   push_held ("b");
-  ws_endpoint_end_hold (endpoint);
+  ws_endpoint_end_hold (endpoint, spent);
   ck_assert_ptr_null (removed);
   iterate ();
   ck_assert_str_eq (removed, "vanished");
@@ -208,7 +212,7 @@ START_TEST (who_is_blocked_is_left)
   client->awaiting_key = FALSE;
   for (n = 0; n < 1000 && !ws_client_blocked (client); n++) {
     push_held (text);
-    ws_endpoint_end_hold (endpoint);
+    ws_endpoint_end_hold (endpoint, spent);
   }
   ck_assert (ws_client_blocked (client));
   ck_assert_ptr_nonnull (endpoint->wake);

@@ -46,7 +46,7 @@ START_TEST (it_keeps_what_it_is_told)
   for (i = 0; i < 5000; i++) {
     ws_ring_push (&ring, fragment (media, i % 10 == 0, FALSE, i * 100));
     if (i % 1000 == 999)
-      ws_ring_trim (&ring, i - 100);
+      ws_ring_trim (&ring, i - 100, NULL);
     ck_assert_ptr_nonnull (ws_ring_get (&ring, i));
     ck_assert_uint_eq (ws_ring_get (&ring, i)->start, i * 100);
   }
@@ -84,14 +84,14 @@ START_TEST (keyframes_are_found_and_forgotten)
   ck_assert (ws_ring_next_key (&ring, 1, &key));
   ck_assert_uint_eq (key, 4);
   ck_assert (!ws_ring_next_key (&ring, 9, &key));
-  ws_ring_trim (&ring, 2);
+  ws_ring_trim (&ring, 2, NULL);
   ck_assert (ws_ring_next_key (&ring, 0, &key));
   ck_assert_uint_eq (key, 4);
   ck_assert (ring.has_key);
-  ws_ring_trim (&ring, 9);
+  ws_ring_trim (&ring, 9, NULL);
   ck_assert (!ring.has_key);
   /* beyond the end: nothing is left, nothing breaks */
-  ws_ring_trim (&ring, 99);
+  ws_ring_trim (&ring, 99, NULL);
   ck_assert_uint_eq (ring.first, 10);
   ws_ring_clear (&ring);
   ws_media_unref (media);
@@ -113,7 +113,7 @@ START_TEST (a_start_takes_the_sound_along)
   ws_ring_push (&ring, fragment (media, FALSE, TRUE, 990));  /* 4 */
   ws_ring_push (&ring, fragment (media, TRUE, FALSE, 1000)); /* 5 */
   ck_assert_uint_eq (ws_ring_start_at (&ring, 5), 2);
-  ws_ring_trim (&ring, 4);
+  ws_ring_trim (&ring, 4, NULL);
   ck_assert_uint_eq (ws_ring_start_at (&ring, 5), 4);
   ws_ring_clear (&ring);
 
