@@ -245,20 +245,21 @@ ws_endpoint_add (WsEndpoint *endpoint, GIOStream *stream, const gchar *remote,
   g_ptr_array_add (endpoint->clients, client);
   ws_client_push (
       client, ws_item_new_text (ws_json_hello (client->id, control)));
-  if (endpoint->error)
+  if (endpoint->error) {
+    /* After an error comes nothing, not even what the ring still has. */
     push_if (client, endpoint->error);
-  else
+    client->seq = endpoint->ring.next;
+  } else {
     endpoint_place (endpoint, client);
+  }
   client_begin_lead (endpoint, client);
   if (endpoint->owner)
     endpoint->events->client_added (
         endpoint->owner, client->id, client->remote);
   ws_client_start (client, endpoint->poll);
-  if (endpoint->error) {
-    client->seq = endpoint->ring.next;
+  if (endpoint->error)
     ws_client_close (client, WS_CLOSE_NORMAL, "error", "the stream has failed",
         FALSE, ERROR_PATIENCE);
-  }
   return client->id;
 }
 
