@@ -116,7 +116,6 @@ hub_thread (gpointer data)
   g_main_context_push_thread_default (hub->context);
   hub->server = soup_server_new (NULL, NULL);
   ws_http_attach (hub, hub->server);
-  ws_listener_start (&hub->listener, hub->server, hub->context);
   g_main_loop_run (hub->loop);
 
   ws_listener_close (&hub->listener);
@@ -339,8 +338,13 @@ add_route (gpointer data)
     WsRoute *other = g_ptr_array_index (call->hub->routes, i);
     call->clash = g_str_equal (other->path, call->route->path);
   }
-  if (!call->clash)
-    g_ptr_array_add (call->hub->routes, call->route);
+  if (call->clash)
+    return;
+  g_ptr_array_add (call->hub->routes, call->route);
+  /* Whoever connects before there is a path to find waits for it. */
+  if (!call->hub->listener.incoming)
+    ws_listener_start (
+        &call->hub->listener, call->hub->server, call->hub->context);
 }
 
 gboolean

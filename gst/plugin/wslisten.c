@@ -370,8 +370,11 @@ void
 ws_listener_settle (WsListener *listener, gint64 patience)
 {
   gint64 deadline = g_get_monotonic_time () + patience;
-  GSource *tick = g_timeout_source_new (SETTLE_TICK_MS);
+  GSource *tick;
 
+  if (!listener->streams)
+    return;
+  tick = g_timeout_source_new (SETTLE_TICK_MS);
   g_source_set_callback (tick, look_again, NULL, NULL);
   g_source_attach (tick, listener->context);
   while (listener->streams && g_get_monotonic_time () < deadline)
