@@ -23,8 +23,8 @@ typedef enum {
 } DvLayout;
 
 typedef struct {
-  /* "tiny", "small", "ltx2", "ltx2.3", or the path of a JSON file: an object
-   * with any of the keys text_encoder, connectors, transformer, vae,
+  /* "tiny", "tiny2.3", "small", "ltx2", "ltx2.3", or the path of a JSON file:
+   * an object with any of the keys text_encoder, connectors, transformer, vae,
    * audio_vae, vocoder, latent_upsampler, each an object of diffusers'
    * configuration keys. What is absent is as in LTX-2. */
   const char *config;

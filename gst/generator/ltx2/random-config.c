@@ -34,6 +34,34 @@
   "\"latent_upsampler\":{\"in_channels\":8,\"mid_channels\":32,"               \
   "\"num_blocks_per_stage\":1}}"
 
+/* The same of LTX-2.3. */
+#define TINY2_3                                                                \
+  "{\"text_encoder\":{\"hidden_size\":32,\"intermediate_size\":80,\"num_h"     \
+  "idden_layers\":2,\"num_attention_heads\":4,\"num_key_value_heads\":2,"      \
+  "\"head_dim\":8,\"vocab_size\":512},\"connectors\":{\"text_proj_in_fact"     \
+  "or\":3,\"video_connector_num_attention_heads\":2,\"video_connector_att"     \
+  "ention_head_dim\":16,\"audio_connector_num_attention_heads\":2,\"audio"     \
+  "_connector_attention_head_dim\":8,\"audio_connector_num_layers\":3,\"v"     \
+  "ideo_connector_num_learnable_registers\":8,\"video_gated_attn\":true,"      \
+  "\"per_modality_projections\":true,\"proj_bias\":true},\"transformer\":"     \
+  "{\"num_attention_heads\":2,\"attention_head_dim\":16,\"num_layers\":2,"     \
+  "\"cross_attention_dim\":32,\"caption_channels\":32,\"in_channels\":8,"      \
+  "\"out_channels\":8,\"audio_num_attention_heads\":2,\"audio_attention_h"     \
+  "ead_dim\":8,\"audio_in_channels\":32,\"audio_out_channels\":32,\"audio"     \
+  "_cross_attention_dim\":16,\"gated_attn\":true,\"cross_attn_mod\":true,"     \
+  "\"use_prompt_embeddings\":false},\"vae\":{\"latent_channels\":8,\"bloc"     \
+  "k_out_channels\":[16,32,64,64],\"layers_per_block\":[1,1,2,1,1],\"deco"     \
+  "der_block_out_channels\":[8,16,16,32],\"decoder_layers_per_block\":[1,"     \
+  "1,1,2,1],\"upsample_residual\":false,\"upsample_type\":[\"spatiotempor"     \
+  "al\",\"spatiotemporal\",\"temporal\",\"spatial\"],\"upsample_factor\":"     \
+  "[2,2,1,2],\"decoder_spatial_padding_mode\":\"zeros\"},\"audio_vae\":{"      \
+  "\"base_channels\":32,\"ch_mult\":[1,1,2],\"num_res_blocks\":1,\"latent"     \
+  "_channels\":2},\"vocoder\":{\"act_fn\":\"snakebeta\",\"bwe_act_fn\":\""     \
+  "snakebeta\",\"final_act_fn\":null,\"bwe_final_act_fn\":null,\"final_bi"     \
+  "as\":false,\"bwe_final_bias\":false,\"hidden_channels\":64,\"bwe_hidde"     \
+  "n_channels\":32},\"latent_upsampler\":{\"in_channels\":8,\"mid_channel"     \
+  "s\":32,\"num_blocks_per_stage\":2,\"use_rational_resampler\":false}}"
+
 /* Some 200 million weights: what a laptop streams. */
 #define SMALL                                                                  \
   "{\"text_encoder\":{\"hidden_size\":512,\"intermediate_size\":2048,"         \
@@ -86,8 +114,8 @@ preset (const char *name)
 {
   static const struct {
     const char *name, *json;
-  } presets[] = {
-      {"tiny", TINY}, {"small", SMALL}, {"ltx2", "{}"}, {"ltx2.3", LTX2_3}};
+  } presets[] = {{"tiny", TINY}, {"tiny2.3", TINY2_3}, {"small", SMALL},
+      {"ltx2", "{}"}, {"ltx2.3", LTX2_3}};
 
   for (size_t i = 0; i < sizeof presets / sizeof *presets; i++)
     if (strcmp (name, presets[i].name) == 0)
@@ -137,7 +165,9 @@ dv_make_random_config (const char *config, DvLtx2Config *out, DvError *error)
   if (!json) {
     if (local.code == DV_ERROR_NOT_FOUND)
       dv_fail (&local, DV_ERROR_NOT_FOUND, "write",
-          "There is no configuration %s: name tiny, small, ltx2, ltx2.3 or a "
+          "There is no configuration %s: name tiny, tiny2.3, small, ltx2, "
+          "ltx2.3 "
+          "or a "
           "JSON file.",
           config);
     if (error)

@@ -418,23 +418,23 @@ gan_into (Object *o, const DvGanConfig *c, bool bwe)
     if (!cJSON_AddItemToArray (
             dilations, cJSON_CreateIntArray (c->dilations, 3)))
       o->failed = true;
-  add (o, "bwe_resnet_dilations" + p, "resblock_dilation_sizes", dilations);
-  number (o, "bwe_in_channels" + p, NULL, (double)c->in);
-  number (o, "bwe_hidden_channels" + p, "upsample_initial_channel",
+  add (o, &"bwe_resnet_dilations"[p], "resblock_dilation_sizes", dilations);
+  number (o, &"bwe_in_channels"[p], NULL, (double)c -> in);
+  number (o, &"bwe_hidden_channels"[p], "upsample_initial_channel",
       (double)c->hidden);
-  number (o, "bwe_out_channels" + p, NULL, (double)c->out);
+  number (o, &"bwe_out_channels"[p], NULL, (double)c -> out);
   int_list (
-      o, "bwe_upsample_factors" + p, "upsample_rates", c->rates, c->n_rates);
-  int_list (o, "bwe_upsample_kernel_sizes" + p, "upsample_kernel_sizes",
+      o, &"bwe_upsample_factors"[p], "upsample_rates", c->rates, c->n_rates);
+  int_list (o, &"bwe_upsample_kernel_sizes"[p], "upsample_kernel_sizes",
       c->kernels, c->n_rates);
-  int_list (o, "bwe_resnet_kernel_sizes" + p, "resblock_kernel_sizes",
+  int_list (o, &"bwe_resnet_kernel_sizes"[p], "resblock_kernel_sizes",
       c->res_kernels, c->n_res);
   string (
-      o, "bwe_act_fn" + p, "activation", c->snake ? "snakebeta" : "leaky_relu");
-  boolean (o, "bwe_final_bias" + p, "use_bias_at_final", c->final_bias);
+      o, &"bwe_act_fn"[p], "activation", c->snake ? "snakebeta" : "leaky_relu");
+  boolean (o, &"bwe_final_bias"[p], "use_bias_at_final", c->final_bias);
   boolean (o, NULL, "use_tanh_at_final", c->final_tanh);
-  add (o, "bwe_final_act_fn" + p, NULL,
-      c->final_tanh ? cJSON_CreateString ("tanh") : cJSON_CreateNull ());
+  add (o, &"bwe_final_act_fn"[p], NULL,
+      c -> final_tanh ? cJSON_CreateString ("tanh") : cJSON_CreateNull ());
 }
 
 static void

@@ -242,20 +242,18 @@ check_index (const DvSafetensors *file, DvJsonStream *json)
 {
   char path[4096], name[512];
   const DvEntry *entry;
-  const char *text;
   size_t length;
+  bool good = enter_weight_map (json);
 
-  if (!enter_weight_map (json))
-    return;
-  while (dv_json_next (json) == DV_JSON_KEY) {
-    text = dv_json_text (json, &length);
+  while (good && dv_json_next (json) == DV_JSON_KEY) {
+    const char *text = dv_json_text (json, &length);
+
     entry = dv_entry_find (file, text);
     snprintf (name, sizeof name, "%s", text);
-    if (!dv_json_expect (json, DV_JSON_STRING, "a shard's name") ||
-        !shard_path (json, file->path, path, sizeof path))
-      return;
-    if (!entry || entry->shard != find_shard (file, path))
-      dv_json_fail (json, DV_ERROR_FORMAT,
+    good = dv_json_expect (json, DV_JSON_STRING, "a shard's name") &&
+           shard_path (json, file->path, path, sizeof path);
+    if (good && (!entry || entry->shard != find_shard (file, path)))
+      good = dv_json_fail (json, DV_ERROR_FORMAT,
           "the tensor %.96s is not in its shard %.96s", name,
           dv_json_text (json, &length));
   }
