@@ -7,7 +7,7 @@
 
 packages_build=(gcc libc6-dev meson ninja-build pkg-config libglib2.0-dev
   libglib2.0-dev-bin libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
-  libsoup-3.0-dev libjson-glib-dev)
+  libsoup-3.0-dev libjson-glib-dev libcjson-dev libpng-dev)
 
 # x264enc and nvh264enc, openh264enc, voaacenc: -ugly, -bad; avenc_aac: -libav;
 # mp4mux: -good; TLS: glib-networking, and openssl to make a certificate.

@@ -47,6 +47,8 @@ typedef struct {
   const DvLoraSpec *loras;
   size_t n_loras;
   int threads; /* of a CPU device; 0: all this process may run on */
+  /* Say the memory plan and load nothing: what is opened has no sessions. */
+  bool plan_only;
 } DvModelSpec;
 
 typedef struct {

@@ -4,7 +4,8 @@
 #
 # Holds the pages in docs/ against what they describe: the names in
 # gstdreamverse.h and wire.h, the elements' properties, signals and pads (with
-# the program INSPECT), and the files that README.md names.
+# the program INSPECT), the options of dreamverse-generate, and the files that
+# README.md names.
 import os
 import re
 import subprocess
@@ -131,6 +132,23 @@ def check_elements():
                         wrong.append(f"{element}: {name} does not exist")
 
 
+def check_generate():
+    """The page, --help and the table of options have the same options."""
+    documented = first_cells(read("docs/generate.md"))
+    documented = {name for name in documented if name.startswith("--")}
+    table = re.findall(
+        r'^    {"([\w-]+)", \w+_argument', read("gst/generator/tools/options.c"), re.M
+    )
+    there = {"--" + name for name in table}
+    if not there:
+        wrong.append("options.c has no table of options")
+    compare("docs/generate.md", there, documented)
+    said = re.findall(
+        r'^"  (--[\w-]+)', read("gst/generator/tools/usage.c"), re.M
+    )
+    compare("--help", there, set(said))
+
+
 def check_links():
     pages = ["README.md"] + [
         "docs/" + name
@@ -161,6 +179,7 @@ def check_links():
 
 check_protocol()
 check_elements()
+check_generate()
 check_links()
 for line in wrong:
     print(line)

@@ -19,11 +19,14 @@ plugin=$(find "$work/root" -name 'libgstdreamverse.so')
 
 # What is installed is what is meant to be, nothing of the tests.
 (cd "$work/root" && find . -type f | sort) >"$work/files"
-if grep -vE '/(libgstdreamverse\.so|gst-dreamverse-1\.0\.pc|gstdreamverse\.h)$' \
+if grep -vE '/(bin/dreamverse-generate|libgstdreamverse\.so|gst-dreamverse-1\.0\.pc|gstdreamverse\.h)$' \
   "$work/files"; then
   echo "the files above should not be installed"
   exit 1
 fi
+
+"$(find "$work/root" -name dreamverse-generate)" --version >"$work/version" \
+  || { echo "dreamverse-generate does not run"; exit 1; }
 
 # No library is needed that another machine may lack: one missing library and
 # GStreamer blacklists the plugin.

@@ -265,7 +265,7 @@ dv_ltx2_open (const DvModelSpec *spec, DvError *error)
     goto failed;
   dv_ltx2_plan_say (self, &self->plan);
   if (dv_ltx2_plan_check (&self->plan, error) != DV_OK ||
-      load_all (self, spec, error) != DV_OK)
+      (!spec->plan_only && load_all (self, spec, error) != DV_OK))
     goto failed;
   return &self->parent;
 

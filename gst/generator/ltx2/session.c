@@ -33,8 +33,15 @@ model_of (const Session *session)
 DvSession *
 dv_ltx2_session_new (DvModel *model, DvError *error)
 {
-  Session *session = calloc (1, sizeof *session);
+  Session *session;
 
+  if (!((const DvLtx2 *)model)->parts.dit) {
+    dv_fail (error, DV_ERROR_ARGUMENT, "session",
+        "\"%.80s\" was opened for its memory plan: it has no weights",
+        model->info.name);
+    return NULL;
+  }
+  session = calloc (1, sizeof *session);
   if (!session) {
     dv_fail (error, DV_ERROR_MEMORY, "session",
         "no memory for a session of %zu bytes", sizeof *session);

@@ -105,6 +105,10 @@ dv_procedural_open (const DvModelSpec *spec, DvError *error)
       .sample_rate = DV_PROCEDURAL_RATE,
       .channels = DV_PROCEDURAL_CHANNELS,
   };
+  if (spec->plan_only && spec->say)
+    spec->say (spec->user,
+        "\"procedural\" has no weights: it takes a few pictures' worth of "
+        "memory");
   /* Nothing is read from disk: whoever waits for the end of loading gets it. */
   if (spec->progress)
     spec->progress (spec->user, 0, 0);
