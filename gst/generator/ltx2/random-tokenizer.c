@@ -114,9 +114,11 @@ put_all (Tokens *t)
   fputs ("},\n\"merges\":[", f);
   for (int i = t->first_word; i < t->n; i++) {
     const char *token = t->token[i];
-    char left[24];
+    char left[24] = "";
+    size_t length = strlen (token) - 1;
 
-    snprintf (left, sizeof left, "%.*s", (int)strlen (token) - 1, token);
+    if (length < sizeof left)
+      memcpy (left, token, length);
     fputs (i > t->first_word ? ",\n[" : "\n[", f);
     put (f, left);
     fputc (',', f);
