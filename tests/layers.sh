@@ -23,27 +23,29 @@ complain ()
   wrong=1
 }
 
-# What each source file includes, read once: "file name" a line.
-includes=''
+# What each source file includes, read once, and in kernels what of it is in
+# quotes: names by file, with spaces between.
+declare -A includes quoted
 read_includes ()
 {
-  local directories=() directory
+  local directories=() directory file mark name
   for directory in kernels gst; do
     [ ! -d "$directory" ] || directories+=("$directory")
   done
-  includes=$(grep -rE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' \
+  while read -r file mark name; do
+    includes[$file]+=" $name"
+    if [ "$mark" = '"' ] && [[ $file == kernels/* ]]; then
+      quoted[$file]+=" $name"
+    fi
+  done < <(grep -rE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' \
     "${directories[@]}" | sed -nE \
-    's/^([^:]*):[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]([^>"]*)[>"].*/\1 \2/p')
+    's/^([^:]*):[[:space:]]*#[[:space:]]*include[[:space:]]*([<"])([^>"]*)[>"].*/\1 \2 \3/p')
 }
 
-# includes_of FILE: what it includes, one a line, into $list.
+# includes_of FILE: what it includes, into $list.
 includes_of ()
 {
-  local file name
-  list=()
-  while read -r file name; do
-    [ "$file" != "$1" ] || list+=("$name")
-  done <<<"$includes"
+  read -ra list <<<"${includes[$1]:-}"
 }
 
 # forbid FILE REGEX WHY: no include may match. After includes_of FILE.
@@ -67,14 +69,28 @@ glib='^(glib|gio|gobject|gmodule|glib-object|gst/|gst\.h|libsoup|json-glib)'
 
 check ()
 {
-  local file name list=()
+  local file name list=() kernels_names
   cd "$root" || exit 1
   read_includes
+  kernels_names=$(sources kernels | sed 's|.*/||' | tr '\n' ' ')
 
   for file in $(sources kernels); do
     includes_of "$file"
     forbid "$file" "$glib" "kernels know no GLib"
-    forbid "$file" '(generator|plugin|server)/' "kernels know tensors only"
+    forbid "$file" '(generator|plugin|server|ltx2|procedural)/' \
+      "kernels know tensors only"
+    forbid "$file" '^c[jJ][sS][oO][nN]' "kernels read no files"
+    case $file in
+      kernels/ref/*)
+        forbid "$file" '(intrin\.h$|^arm_|dnnl|(^|/)cpu[./]|^cu(da|blas))' \
+          "the reference is plain C without dependencies"
+        ;;
+    esac
+    # What is quoted is a file of theirs, by whatever name a model has its own.
+    for name in ${quoted[$file]:-}; do
+      [[ " $kernels_names " == *" ${name##*/} "* ]] \
+        || complain "$file" "includes $name: kernels know tensors only"
+    done
   done
 
   for file in $(sources gst/generator); do
@@ -82,12 +98,30 @@ check ()
     forbid "$file" "$glib" "the generator knows neither GLib nor GStreamer"
     forbid "$file" '(plugin|server|viewer)/|^gst' \
       "the generator knows nothing of what uses it"
+    forbid "$file" '(^|/)(ref|cpu|cuda)/|dnnl|intrin\.h$' \
+      "a model knows the ops, not who computes them"
+    case $file in
+      gst/generator/procedural/*)
+        forbid "$file" 'ltx2' "a drawing knows no real model"
+        ;;
+      gst/generator/ltx2/*)
+        forbid "$file" 'procedural' "a real model knows no drawing"
+        ;;
+    esac
   done
+
+  # They return errors; only a tool may talk.
+  while IFS=: read -r file name; do
+    [[ $file == gst/generator/tools/* ]] \
+      || complain "$file" "prints or exits: $name"
+  done < <(grep -rE --include='*.[ch]' \
+    '\b(printf|puts|putchar|perror|exit|_exit|abort) \(|\bstd(out|err)\b' \
+    kernels gst/generator 2>/dev/null | grep -vE '__attribute__|: \*| \* ')
 
   for file in $(sources gst/plugin); do
     includes_of "$file"
     name=${file##*/}
-    forbid "$file" '(procedural|ltx2|kernels)/' \
+    forbid "$file" '(procedural|ltx2|kernels)/|^(ops|tensor|arena|pool|device)\.h' \
       "the plugin knows the generator through generator.h, error.h, segment.h"
     forbid "$file" '(server|viewer)/' "the plugin knows no server"
     case $name in
@@ -192,6 +226,18 @@ plant gst/plugin/plugin.c '#include "../server/server.h"'
 plant gst/server/server.c '#include "../generator/generator.h"'
 plant kernels/ref/add.c '#include <glib.h>'
 plant kernels/ref/add.c '#include "../../gst/generator/generator.h"'
+plant kernels/tensor.c '#include <cjson/cJSON.h>'
+plant kernels/cpu/add.c '#include "checkpoint.h"'
+plant kernels/ref/add.c '#include <immintrin.h>'
+plant kernels/ref/add.c '#include "../cpu/vec.h"'
+plant kernels/pool.c 'static void say (void) { printf ("x"); }'
+plant gst/generator/ltx2/dit.c '#include <gio/gio.h>'
+plant gst/generator/ltx2/dit.c '#include "../../../kernels/ref/ref.h"'
+plant gst/generator/ltx2/dit.c '#include "../procedural/scene.h"'
+plant gst/generator/procedural/scene.c '#include "../ltx2/dit.h"'
+plant gst/generator/ltx2/loader.c 'static void stop (void) { exit (1); }'
+plant gst/plugin/gstdreamversesrc.c '#include "tensor.h"'
+plant gst/plugin/gstdreamversesrc.c '#include "ltx2/dit.h"'
 plant gst/viewer/viewer.js "// SPDX-License-Identifier: LGPL-2.1-or-later\nimport('https://cdn.example.com/x.js');"
 plant gst/plugin/fmp4.h "$(yes '/* long */' | head -n 900)"
 rm -rf "${copy:?}"/*

@@ -9,7 +9,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=pipelines/packages.sh
 . "$top/pipelines/packages.sh"
 
-everyday=(generator plugin project pipelines e2e browser)
+everyday=(kernels generator golden plugin project pipelines e2e browser)
 in_ci=("${everyday[@]}" e2e-large stress asan tsan fuzz soak)
 
 usage='Usage: tests/run.sh [--no-install] [--help] [SUITE...]
@@ -17,7 +17,10 @@ usage='Usage: tests/run.sh [--no-install] [--help] [SUITE...]
 Builds and runs the tests. Without a SUITE: '"${everyday[*]}"'.
 
 Suites:
-  generator   segment arithmetic, procedural picture and sound
+  kernels     every op of every backend, tensors, arenas, the pool
+  generator   segment arithmetic, procedural picture and sound, the parts of
+              LTX-2
+  golden      LTX-2 against kept results, on every backend, in f32 and bf16
   plugin      the elements, one by one
   project     layers, format, documentation, installation, scripts
   pipelines   every script in pipelines/ and the C program, run
@@ -25,7 +28,7 @@ Suites:
   e2e-large   the same at 1920x1088
   browser     headless Chromium plays the stream
   stress      random state changes, slow and many viewers
-  asan        generator, plugin and stress under AddressSanitizer and UBSan
+  asan        all but whole pipelines under AddressSanitizer and UBSan
   tsan        the same under ThreadSanitizer
   fuzz        each fuzzer for FUZZ_SECONDS (600), and what its corpus reaches
   soak        DREAMVERSE_SOAK_SEGMENTS (10000) segments in a row
@@ -53,7 +56,7 @@ for argument; do
       export FUZZ_SECONDS=${FUZZ_SECONDS:-30}
       export DREAMVERSE_SOAK_SEGMENTS=${DREAMVERSE_SOAK_SEGMENTS:-500}
       ;;
-    generator | plugin | project | pipelines | e2e | e2e-large | browser \
+    kernels | generator | golden | plugin | project | pipelines | e2e | e2e-large | browser \
       | stress | asan | tsan | fuzz | soak | bench)
       suites+=("$argument")
       ;;
@@ -216,12 +219,14 @@ for suite in "${suites[@]}"; do
     asan)
       build "$top/build-asan" -Db_sanitize=address,undefined -Db_lundef=false \
         && meson_test "$top/build-asan" asan --timeout-multiplier 5 \
-          --suite generator --suite plugin --suite stress
+          --suite kernels --suite generator --suite golden --suite plugin \
+          --suite stress
       ;;
     tsan)
       build "$top/build-tsan" -Db_sanitize=thread -Db_lundef=false \
         && meson_test "$top/build-tsan" tsan --timeout-multiplier 10 \
-          --suite generator --suite plugin --suite stress --suite tsan
+          --suite kernels --suite generator --suite plugin --suite stress \
+          --suite tsan
       ;;
     fuzz)
       CC=clang build "$top/build-fuzz" -Dfuzzing=enabled -Dtests=disabled \

@@ -37,6 +37,10 @@ for options in '--port 70000' '--port x' '--size 12' '--segments -1' '--port'; d
     || complain "watch.sh $options: the message does not name it: $said"
 done
 
+# Kept results are a choice.
+bytes=$(find tests/goldens -type f -printf '%s\n' | awk '{ s += $1 } END { print s }')
+[ "$bytes" -le 16000000 ] || complain "tests/goldens has $bytes bytes: 16 MB at most"
+
 # Every package that is named has its place in one list only.
 twice=$(pipelines/packages.sh | tr ' ' '\n' | sort | uniq -d)
 [ -z "$twice" ] || complain "packages listed twice: $twice"

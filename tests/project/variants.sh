@@ -18,11 +18,13 @@ quietly ()
 
 case $3 in
   generator)
-    # pkg-config sees nothing but libcheck here.
+    # pkg-config sees nothing but cJSON and libcheck here.
     mkdir "$work/pc"
-    if file=$(pkg-config --variable=pcfiledir check 2>/dev/null); then
-      cp "$file/check.pc" "$work/pc/"
-    fi
+    for name in libcjson check; do
+      if file=$(pkg-config --variable=pcfiledir $name 2>/dev/null); then
+        cp "$file/$name.pc" "$work/pc/"
+      fi
+    done
     export PKG_CONFIG_LIBDIR=$work/pc PKG_CONFIG_PATH=
     quietly meson setup "$work/build" "$root" -Dgstreamer=disabled
     quietly ninja -C "$work/build"
@@ -31,8 +33,10 @@ case $3 in
       exit 1
     fi
     if [ -f "$work/pc/check.pc" ]; then
-      quietly meson test -C "$work/build" --no-rebuild segment
-      for program in "$work"/build/tests/unit/generator/test-*; do
+      quietly meson test -C "$work/build" --no-rebuild --suite kernels
+      quietly meson test -C "$work/build" --no-rebuild segment golden-cpu-f32
+      for program in "$work"/build/tests/unit/*/test-* \
+        "$work"/build/tests/golden/golden; do
         if [ -f "$program" ] && ldd "$program" | grep -E 'glib|gst'; then
           echo "$program needs the libraries above"
           exit 1

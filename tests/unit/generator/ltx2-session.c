@@ -14,7 +14,7 @@
 #include "ltx2/ltx2-private.h"
 
 #define MODEL GOLDENS "/pipeline-tiny/model"
-#define LORA GOLDENS "/lora/lora.safetensors"
+#define LORA GOLDENS "/../../data/lora.safetensors"
 #define WIDTH 128
 #define HEIGHT 64
 #define FRAMES 17
