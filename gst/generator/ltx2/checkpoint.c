@@ -59,7 +59,7 @@ dv_checkpoint_new (const char *path, DvError *error)
   if (!checkpoint || !checkpoint->path) {
     free (checkpoint);
     dv_fail (error, DV_ERROR_MEMORY, "open",
-        "There is no memory left to open %s.", path);
+        "There is no memory left to open a model.");
     return NULL;
   }
   return checkpoint;

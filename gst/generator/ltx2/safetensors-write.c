@@ -50,7 +50,7 @@ dv_safetensors_write (const char *path, DvError *error)
   if (!w || !w->path) {
     free (w);
     dv_fail (error, DV_ERROR_MEMORY, "write",
-        "There is no memory left to write %s.", path);
+        "There is no memory left to write a file.");
     return NULL;
   }
   w->fd = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);

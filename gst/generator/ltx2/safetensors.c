@@ -28,7 +28,7 @@ new_file (const char *path, DvError *error)
   if (!file || !file->path) {
     free (file);
     dv_fail (error, DV_ERROR_MEMORY, "open",
-        "There is no memory left to open %s.", path);
+        "There is no memory left to open a file of weights.");
     return NULL;
   }
   return file;

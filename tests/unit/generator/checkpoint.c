@@ -364,7 +364,7 @@ START_TEST (no_memory_at_any_allocation)
     size_t n = 0;
 
     make (names[i], (DvLayout)i);
-    for (;; n += n < 200 ? 1 : 7) {
+    for (;; n += n < 100 ? 1 : 13) {
       long live = fail_alloc_live ();
       DvError error = {DV_OK};
       DvCheckpoint *checkpoint;
