@@ -47,6 +47,7 @@ DV_CPU_OP (shuffle);
 DV_CPU_OP (group_norm);
 DV_CPU_OP (map);
 DV_CPU_OP (gather);
+DV_CPU_OP (spread);
 DV_CPU_OP (euler);
 DV_CPU_OP (noise);
 DV_CPU_OP (snake);

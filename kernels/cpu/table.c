@@ -28,6 +28,7 @@ const DvOps DV_CPU (ops) = {
             [DV_OP_ATTENTION] = DV_CPU (attention),
             [DV_OP_CONV] = DV_CPU (conv),
             [DV_OP_CONV_UP1] = DV_CPU (conv_up1),
+            [DV_OP_SPREAD] = DV_CPU (spread),
         },
     .open = dv_cpu_open,
     .close = dv_cpu_close,

@@ -65,13 +65,20 @@ packed_bytes (const Pack *p)
   return (size_t)(panels * panel_words (p) * GEMM_COLUMNS) * 4;
 }
 
+/* Of the others the reference's form will do: rows are only looked up. */
+static bool
+is_packed (DvUse use)
+{
+  return use != DV_USE_PLAIN && use != DV_USE_TABLE;
+}
+
 size_t
 DV_CPU (weight_bytes) (
     const DvDevice *device, const DvWeight *w, DvDtype host_dtype)
 {
   Pack p;
 
-  if (w->use == DV_USE_PLAIN)
+  if (!is_packed (w->use))
     return dv_ref_weight_bytes (device, w, host_dtype);
   p = described (w);
   return packed_bytes (&p);
@@ -121,7 +128,7 @@ DV_CPU (prepare) (
   DvStatus status = dv_ref_prepare (device, w, host, error);
   Pack p;
 
-  if (status != DV_OK || w->use == DV_USE_PLAIN)
+  if (status != DV_OK || !is_packed (w->use))
     return status;
   p = described (w);
   p.host = &w->data;

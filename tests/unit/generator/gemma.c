@@ -96,6 +96,18 @@ START_TEST (the_first_state_is_the_scaled_embedding)
 }
 END_TEST
 
+/* Two gigabytes of Gemma's: rows of it are read where the file is mapped. */
+START_TEST (the_embedding_takes_no_memory)
+{
+  static const char *const backends[] = {"ref", NULL};
+
+  text_rig_open (&rig, backends[_i], 1, false);
+  ck_assert_uint_eq (dv_weight_bytes (rig.device, DV_USE_TABLE, DV_BF16,
+                         DV_BF16, 2, (int64_t[]){262208, 3840}),
+      0);
+}
+END_TEST
+
 START_TEST (one_token_is_enough)
 {
   DvTensor hidden;
@@ -295,6 +307,7 @@ main (void)
   tcase_add_test (
       test, a_local_layer_sees_its_window_and_a_global_one_everything);
   tcase_add_test (test, the_first_state_is_the_scaled_embedding);
+  tcase_add_loop_test (test, the_embedding_takes_no_memory, 0, 2);
   tcase_add_test (test, one_token_is_enough);
   tcase_add_test (test, bf16_stays_close_to_f32);
   tcase_add_loop_test (test, threads_change_nothing, 0, 2);

@@ -313,6 +313,7 @@ rig_pointwise (Rig *rig)
       gather (rig, 3 + 40 * i, 1 + 50 * i, tables[i], type);
     for (int i = 0; i < 3; i++)
       spread (rig, 1 + 3 * i, 1 + 20 * i, 2 + 70 * i, type);
+    spread (rig, 2, 3, 1101, type);
     for (int64_t size = 1; size < 20; size += 3)
       pixels (rig, size, 21 - size, in);
     pixels (rig, 50, 70, in);
