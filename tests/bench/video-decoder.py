@@ -107,22 +107,27 @@ def run_torch(args):
             with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
                 file.write("5")
             before = memory("VmRSS")
-            began = time.monotonic()
+            began, work = time.monotonic(), time.process_time()
             y = model(x)
             seconds = time.monotonic() - began
+            work = time.process_time() - work
             assert y.shape == (1, 3, args.frames, height, width), y.shape
             del y
-            print(f"seconds {seconds:.3f} peak {memory('VmHWM') - before:.1f}",
+            print(f"seconds {seconds:.3f} cpu {work:.3f} "
+                  f"peak {memory('VmHWM') - before:.1f}",
                   flush=True)
 
 
 def best(command):
-    """The fastest of the runs that the command prints, and the most memory."""
+    """The fastest of the runs that the command prints: seconds, of all
+    processors, and the most memory."""
     text = subprocess.run(command, check=True, stdout=subprocess.PIPE,
                           encoding="utf-8").stdout
-    rows = re.findall(r"seconds ([0-9.]+).* peak ([0-9.]+)", text)
-    return (min(float(row[0]) for row in rows),
-            max(float(row[1]) for row in rows))
+    rows = re.findall(r"seconds ([0-9.]+) cpu ([0-9.]+) .*"
+                      r"peak ([0-9.]+)", text)
+    rows = [[float(value) for value in row] for row in rows]
+    return (min(row[0] for row in rows), min(row[1] for row in rows),
+            max(row[2] for row in rows))
 
 
 def main():
@@ -146,20 +151,23 @@ def main():
     common = ["--threads", str(args.threads), "--size", args.size,
               "--frames", str(args.frames), "--runs", str(args.runs)]
     for dtype in [args.dtype] if args.dtype else ["f32", "bf16"]:
-        times, peaks = {}, {}
+        times, works, peaks = {}, {}, {}
         for _ in range(args.rounds):
             for name, command in (
                     ("ours", [ours]),
                     ("PyTorch", ["/usr/bin/python3", __file__, "--torch"])):
-                seconds, peak = best(command + common + ["--dtype", dtype])
+                seconds, work, peak = best(command + common + ["--dtype", dtype])
                 times.setdefault(name, []).append(seconds)
+                works.setdefault(name, []).append(work)
                 peaks.setdefault(name, []).append(peak)
         for name, seconds in times.items():
             print(f"{dtype} {name}: {min(seconds):.2f} s, "
+                  f"{min(works[name]):.2f} s of processors, "
                   f"{max(peaks[name]):.0f} MiB")
         print(f"{dtype} {args.size}x{args.frames}: "
               f"{min(times['PyTorch']) / min(times['ours']):.2f} times as "
-              f"fast, {max(peaks['ours']) / max(peaks['PyTorch']):.2f} of the "
+              f"fast, {min(works['PyTorch']) / min(works['ours']):.2f} by the "
+              f"processors' time, {max(peaks['ours']) / max(peaks['PyTorch']):.2f} of the "
               "memory", flush=True)
 
 
