@@ -31,6 +31,7 @@ typedef struct {
   DvLayout layout;
   uint64_t seed;
   bool tokenizer;       /* with a small tokenizer.json */
+  bool sparse;          /* all zeros, which take no room on disk: for plans */
   uint64_t shard_bytes; /* layout A: larger components are cut; 0: 5 GB */
   /* Bytes written so far, and of the whole; false: stop. May be NULL. */
   bool (*progress) (void *user, uint64_t done, uint64_t total);

@@ -254,6 +254,24 @@ dv_safetensors_write_data (
   w->written += bytes;
 }
 
+void
+dv_safetensors_write_hole (DvSafetensorsWriter *w, uint64_t bytes)
+{
+  off_t end;
+
+  begin (w);
+  if (bytes > w->announced - w->written) {
+    fail (w, DV_ERROR_ARGUMENT, "more data than was announced.");
+    return;
+  }
+  if (w->status != DV_OK)
+    return;
+  w->written += bytes;
+  end = lseek (w->fd, (off_t)bytes, SEEK_CUR);
+  if (end < 0 || ftruncate (w->fd, end) != 0)
+    fail (w, DV_ERROR_ARGUMENT, "it cannot be written: %s.", strerror (errno));
+}
+
 DvStatus
 dv_safetensors_write_end (DvSafetensorsWriter *w, DvError *error)
 {

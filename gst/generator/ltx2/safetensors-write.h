@@ -22,6 +22,8 @@ void dv_safetensors_write_tensor (DvSafetensorsWriter *writer, const char *name,
 /* Bytes of the tensors, in pieces of any size. */
 void dv_safetensors_write_data (
     DvSafetensorsWriter *writer, const void *data, size_t bytes);
+/* So many bytes of zeros that take no room on disk. */
+void dv_safetensors_write_hole (DvSafetensorsWriter *writer, uint64_t bytes);
 /* Frees the writer. */
 DvStatus dv_safetensors_write_end (DvSafetensorsWriter *writer, DvError *error);
 

@@ -50,6 +50,7 @@ enum {
   OPT_MAKE_RANDOM,
   OPT_LAYOUT,
   OPT_TOKENIZER,
+  OPT_SPARSE,
   OPT_HELP,
   OPT_VERSION
 };
@@ -85,6 +86,7 @@ static const struct option table[] = {
     {"make-random", required_argument, NULL, OPT_MAKE_RANDOM},
     {"layout", required_argument, NULL, OPT_LAYOUT},
     {"tokenizer", no_argument, NULL, OPT_TOKENIZER},
+    {"sparse", no_argument, NULL, OPT_SPARSE},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -183,6 +185,9 @@ set_switch (Options *self, int option, const char *value, DvError *error)
     case OPT_TOKENIZER:
       self->random_tokenizer = true;
       return DV_OK;
+    case OPT_SPARSE:
+      self->random_sparse = true;
+      return DV_OK;
     case OPT_HELP:
       self->action = ACTION_HELP;
       return DV_OK;
@@ -267,8 +272,9 @@ check_random (const Options *self, DvError *error)
                ? DV_OK
                : wrong (error, "--make-random needs the folder to write into: "
                                "--make-random tiny FOLDER");
-  if (self->random_layout || self->random_tokenizer)
-    return wrong (error, "--layout and --tokenizer belong to --make-random");
+  if (self->random_layout || self->random_tokenizer || self->random_sparse)
+    return wrong (
+        error, "--layout, --tokenizer and --sparse belong to --make-random");
   return DV_OK;
 }
 

@@ -51,7 +51,7 @@ typedef struct {
   unsigned runs;      /* of a bench */
 
   const char *random_config, *random_layout, *random_folder;
-  bool random_tokenizer;
+  bool random_tokenizer, random_sparse;
 } Options;
 
 /* DV_ERROR_ARGUMENT: the command line is wrong; anything else: it is right and

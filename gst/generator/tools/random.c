@@ -37,6 +37,7 @@ make_random (const Options *options, Progress *progress, DvError *error)
   DvRandomSpec spec = {.config = options->random_config,
       .seed = options->seed,
       .tokenizer = options->random_tokenizer,
+      .sparse = options->random_sparse,
       .progress = on_progress,
       .user = progress};
   DvStatus status = layout_of (options->random_layout, &spec.layout, error);

@@ -55,6 +55,7 @@ const char usage[] =
 "                        small, ltx2, ltx2.3 or a JSON file; takes --seed\n"
 "  --layout LAYOUT       of its files: diffusers (default), fastvideo, single\n"
 "  --tokenizer           with a small tokenizer.json\n"
+"  --sparse              all zeros, taking no room on disk: for --plan\n"
 "  --help                print this\n"
 "  --version             print the version\n"
 "\n"

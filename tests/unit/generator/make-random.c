@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "ltx2/checkpoint.h"
@@ -242,6 +243,54 @@ START_TEST (presets_are_the_published_models)
 }
 END_TEST
 
+/* What the specification's section 14 says of a part, in 10^9 bytes. */
+static void
+weighs (const DvCheckpoint *checkpoint, DvPart part, double giga, double tol)
+{
+  ck_assert_double_eq_tol (
+      (double)dv_checkpoint_bytes (checkpoint, part) * 1e-9, giga, tol);
+}
+
+/* All of LTX-2 and of LTX-2.3, without the room for them: opened by their
+ * headers, of the published weight, and not read. */
+START_TEST (the_published_sizes_open_without_being_read)
+{
+  DvRandomSpec spec = {.config = "ltx2", .sparse = true};
+  DvError error = {DV_OK};
+  struct rusage before, after;
+  DvCheckpoint *c;
+
+  for (int i = 0; i < 3; i++) {
+    spec.layout = (DvLayout)i;
+    ck_assert_msg (dv_make_random (&spec, path_of ("big"), &error) == DV_OK,
+        "%s", error.detail);
+    getrusage (RUSAGE_SELF, &before);
+    c = dv_checkpoint_open (path_of ("big"), &error);
+    getrusage (RUSAGE_SELF, &after);
+    ck_assert_msg (c != NULL, "%s", error.detail);
+    ck_assert_int_le (after.ru_majflt - before.ru_majflt, 16);
+    weighs (c, DV_PART_GEMMA, 23.5, 0.1);
+    weighs (c, DV_PART_CONNECTORS, 2.86, 0.05); /* with the projection */
+    weighs (c, DV_PART_DIT, 37.8, 0.1);
+    weighs (c, DV_PART_VIDEO_VAE, 1.06 + 1.39, 0.02);
+    weighs (c, DV_PART_VOCODER, 0.11, 0.005);
+    weighs (c, DV_PART_UPSAMPLER, 1.0, 0.02);
+    dv_checkpoint_free (c);
+    remove_directory ();
+    make_directory ();
+  }
+  spec.config = "ltx2.3";
+  ck_assert_int_eq (dv_make_random (&spec, path_of ("big"), &error), DV_OK);
+  c = dv_checkpoint_open (path_of ("big"), &error);
+  ck_assert_msg (c != NULL, "%s", error.detail);
+  weighs (c, DV_PART_CONNECTORS, 2 * (1.16 + 2.01), 0.05);
+  weighs (c, DV_PART_DIT, 2 * 18.99, 0.05);
+  weighs (c, DV_PART_VIDEO_VAE, 2 * (0.41 + 0.32), 0.03);
+  weighs (c, DV_PART_VOCODER, 2 * 0.128, 0.01);
+  dv_checkpoint_free (c);
+}
+END_TEST
+
 static bool
 stop_early (void *user, uint64_t done, uint64_t total)
 {
@@ -299,6 +348,7 @@ main (void)
   tcase_add_test (tcase, values_are_of_a_model);
   tcase_add_test (tcase, the_tokenizer_reads_words);
   tcase_add_test (tcase, presets_are_the_published_models);
+  tcase_add_test (tcase, the_published_sizes_open_without_being_read);
   tcase_add_test (tcase, it_can_be_stopped_and_says_what_is_wrong);
   suite_add_tcase (suite, tcase);
   runner = srunner_create (suite);
