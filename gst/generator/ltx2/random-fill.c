@@ -117,6 +117,8 @@ dv_random_fill (DvFill fill, int n_dims, const int64_t *shape, uint64_t key,
     inputs *= (double)shape[i];
   if (fill == DV_FILL_PRODUCT)
     spread = (float)sqrt (3.0 / fmax (inputs, 1.0));
+  else if (fill == DV_FILL_BRANCH)
+    spread = (float)(0.25 * sqrt (3.0 / fmax (inputs, 1.0)));
   else if (fill == DV_FILL_UP1) /* of k taps about k / 2 meet */
     spread = (float)sqrt (1.5 / (double)shape[0]);
   else if (fill == DV_FILL_ONE)

@@ -350,8 +350,9 @@ gan_resnet (const List *list, const DvGanConfig *c, const char *prefix,
   for (int i = 0; i < 3; i++) {
     conv (
         list, NAME ("%s.convs1.%d", prefix, i), channels, channels, k, 1, true);
-    conv (
-        list, NAME ("%s.convs2.%d", prefix, i), channels, channels, k, 1, true);
+    one (list, c->snake ? DV_FILL_BRANCH : DV_FILL_PRODUCT,
+        SHAPE (channels, channels, k), "%s.convs2.%d.weight", prefix, i);
+    one (list, DV_FILL_SMALL, SHAPE (channels), "%s.convs2.%d.bias", prefix, i);
     if (c->snake) {
       snake (list, NAME ("%s.acts1.%d", prefix, i), channels);
       snake (list, NAME ("%s.acts2.%d", prefix, i), channels);
@@ -362,10 +363,13 @@ gan_resnet (const List *list, const DvGanConfig *c, const char *prefix,
 static void
 gan (const List *list, const DvGanConfig *c, const char *p)
 {
+  /* Nothing in LTX-2.3's makes loud sums quiet again. */
+  DvFill fill = c->snake ? DV_FILL_BRANCH : DV_FILL_PRODUCT;
   int64_t channels = c->hidden;
   char name[128];
 
-  conv (list, NAME ("%sconv_in", p), c->hidden, c->in, 7, 1, true);
+  one (list, fill, SHAPE (c->hidden, c->in, 7), "%sconv_in.weight", p);
+  one (list, DV_FILL_SMALL, SHAPE (c->hidden), "%sconv_in.bias", p);
   for (int i = 0; i < c->n_rates; i++) {
     one (list, DV_FILL_UP1, SHAPE (channels, channels / 2, c->kernels[i]),
         "%supsamplers.%d.weight", p, i);
@@ -377,7 +381,9 @@ gan (const List *list, const DvGanConfig *c, const char *p)
   }
   if (c->snake)
     snake (list, NAME ("%sact_out", p), channels);
-  conv (list, NAME ("%sconv_out", p), c->out, channels, 7, 1, c->final_bias);
+  one (list, fill, SHAPE (c->out, channels, 7), "%sconv_out.weight", p);
+  if (c->final_bias)
+    one (list, DV_FILL_SMALL, SHAPE (c->out), "%sconv_out.bias", p);
 }
 
 static void

@@ -11,6 +11,7 @@
 /* What a tensor is, so that random values keep a model's numbers finite. */
 typedef enum {
   DV_FILL_PRODUCT, /* [out, in…]: variance 1 / in */
+  DV_FILL_BRANCH,  /* the same, a quarter as large: of a sum of many */
   DV_FILL_UP1,     /* [in, out, k] of a transposed convolution */
   DV_FILL_SMALL,   /* biases, tables: about 0 */
   DV_FILL_ONE,     /* norm weights, deviations: about 1 */
