@@ -32,6 +32,15 @@ case $3 in
       echo "a plugin was built without GStreamer"
       exit 1
     fi
+    program=$work/build/gst/generator/tools/dreamverse-generate
+    if ldd "$program" | grep -E 'glib|gst|png'; then
+      echo "dreamverse-generate needs the libraries above"
+      exit 1
+    fi
+    "$program" --quiet --prompt 'a lake' --size 64x32 --frames 2 \
+      --output "$work/%d.ppm"
+    quietly "$program" --prompt 'a lake' --size 64x32 --frames 2 \
+      --image "$work/2.ppm" --output "$work/lake.y4m"
     if [ -f "$work/pc/check.pc" ]; then
       quietly meson test -C "$work/build" --no-rebuild --suite kernels
       quietly meson test -C "$work/build" --no-rebuild segment golden-cpu-f32

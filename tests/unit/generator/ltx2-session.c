@@ -437,10 +437,21 @@ START_TEST (the_plan_is_said_and_enforced)
   DvModelSpec spec = small ();
   DvError error = {0};
 
+  DvModel *model;
+
   dv_model_unref (open_model (spec));
   ck_assert_ptr_nonnull (strstr (said, "memory plan"));
   ck_assert_ptr_nonnull (strstr (said, "transformer"));
   ck_assert_ptr_nonnull (strstr (said, "activations"));
+  /* By itself: there is nothing then that could generate. */
+  said[0] = 0;
+  spec.plan_only = true;
+  model = open_model (spec);
+  ck_assert_ptr_nonnull (strstr (said, "memory plan"));
+  ck_assert_ptr_null (dv_session_new (model, &error));
+  ck_assert (error.code == DV_ERROR_ARGUMENT);
+  dv_model_unref (model);
+  spec.plan_only = false;
   spec.memory_budget = 1 << 20;
   ck_assert_ptr_null (dv_model_open (&spec, &error));
   ck_assert (error.code == DV_ERROR_MEMORY);

@@ -5,6 +5,7 @@
 #
 # What dreamverse-generate writes: frames, sound, states.
 import os
+import pty
 import unittest
 
 import rig
@@ -218,6 +219,27 @@ class Printed(rig.Case):
         self.assertNotIn("\r", said)
         _, more = self.generate("--verbose", "--output", "a.y4m")
         self.assertIn("samples 1 to 17000", more)
+
+    def test_a_terminal_gets_a_bar_and_then_the_times(self):
+        master, terminal = pty.openpty()
+        with self.start(
+            "--prompt", "x", "--size", "640x352", "--frames", "25",
+            "--output", "a.y4m", stderr=terminal,
+        ) as process:  # fmt: skip
+            os.close(terminal)
+            said = b""
+            try:
+                while data := os.read(master, 65536):
+                    said += data
+            except OSError:
+                pass  # how a terminal says that nobody writes any more
+        os.close(master)
+        self.assertEqual(process.returncode, 0)
+        self.assertRegex(
+            said, rb"\rsegment 1/1: draw +\[#+\.*\] +\d+ %  0:\d\d, .* left"
+        )
+        # The bar is gone from the line that stays.
+        self.assertRegex(said, rb"\r\033\[Ksegment 1/1: 25 frames")
 
     def test_the_plan_is_printed_and_nothing_made(self):
         out, _ = self.run_program("--plan")

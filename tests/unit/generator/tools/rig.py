@@ -53,8 +53,7 @@ class Case(unittest.TestCase):
             cwd=self.folder,
             bufsize=0,
             stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            **{"stdout": subprocess.PIPE, **more},
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more},
         )
 
     def run_program(self, *options, status=0, **more):
