@@ -204,6 +204,29 @@ spread (Rig *rig, int64_t L, int64_t M, int64_t C, DvDtype type)
       (long long)M, (long long)C, dv_dtype_name (type));
 }
 
+/* Each term may be absent; out may be any input. */
+static void
+guide (Rig *rig, int64_t M, int64_t C, int terms, bool rescaled, bool alias)
+{
+  int in[4], out;
+
+  for (int i = 0; i < 4; i++)
+    in[i] = rig_normal (rig, DV_F32, 1, SHAPE (M, C));
+  out = alias ? in[0] : rig_out (rig, DV_F32, 2, (int64_t[]){M, C});
+  RIG_BOTH (rig)
+  dv_guide (STREAM, &(DvGuide){.out = T (out),
+                        .cond = T (in[0]),
+                        .uncond = terms & 1 ? T (in[1]) : NULL,
+                        .perturbed = terms & 2 ? T (in[2]) : NULL,
+                        .modality = terms & 4 ? T (in[3]) : NULL,
+                        .cfg = 3,
+                        .stg = 1,
+                        .mod = 2,
+                        .rescale = rescaled ? 0.7f : 0});
+  rig_compare (rig, out, 1e-5, 1, "guidance %lldx%lld, terms %d", (long long)M,
+      (long long)C, terms);
+}
+
 static void
 euler (Rig *rig, int64_t M, int64_t C, bool masked, float next, DvDtype type)
 {
@@ -322,6 +345,11 @@ rig_pointwise (Rig *rig)
   integers (rig);
   rig->gap = 0;
   odd_values (rig);
+  for (int i = 0; i < 16; i++) {
+    rig->gap = i % 3;
+    guide (rig, 1 + 7 * (i % 5), 1 + 33 * (i % 3), i & 7, i & 8, i & 1);
+  }
+  rig->gap = 0;
   for (int i = 0; i < 8; i++) {
     rig->gap = i;
     euler (rig, 1 + 9 * (i / 2), 1 + 31 * (i % 3), i & 1, i & 2 ? 0 : 0.7f,
