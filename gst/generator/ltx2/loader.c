@@ -356,8 +356,7 @@ prepare (DvLoader *loader, DvUse use, const DvNamed *named, int n_dims,
     w.data.owner = DV_OWNED;
   else
     dv_tensor_clear (&host);
-  if (w.data.data != from->data)
-    dv_safetensors_done (named->file, from);
+  dv_safetensors_was_read (named->file, from, w.data.data == from->data);
   return w;
 }
 

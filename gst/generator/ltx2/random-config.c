@@ -62,7 +62,7 @@
   "n_channels\":32},\"latent_upsampler\":{\"in_channels\":8,\"mid_channel"     \
   "s\":32,\"num_blocks_per_stage\":2,\"use_rational_resampler\":false}}"
 
-/* Some 200 million weights: what a laptop streams. */
+/* Some 300 million weights: what a laptop streams. */
 #define SMALL                                                                  \
   "{\"text_encoder\":{\"hidden_size\":512,\"intermediate_size\":2048,"         \
   "\"num_hidden_layers\":12,\"num_attention_heads\":4,"                        \

@@ -449,13 +449,16 @@ dv_safetensors_will_read (const DvSafetensors *file, const DvTensor *tensor)
 }
 
 void
-dv_safetensors_done (const DvSafetensors *file, const DvTensor *tensor)
+dv_safetensors_was_read (
+    const DvSafetensors *file, const DvTensor *tensor, bool stays)
 {
   void *start;
   size_t size;
 
   if (!pages (file, tensor, &start, &size))
     return;
+  /* Pages read in sequence are the first that the system takes back. */
   madvise (start, size, MADV_NORMAL);
-  madvise (start, size, MADV_DONTNEED);
+  if (!stays)
+    madvise (start, size, MADV_DONTNEED);
 }

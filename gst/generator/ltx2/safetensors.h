@@ -49,10 +49,11 @@ dv_safetensors_aligned (const DvTensor *tensor)
 }
 
 /* Hints for the pages of a tensor of this file: it will be read now, from
- * front to back; it was read for the last time (the pages leave this process,
- * not the system's cache). */
+ * front to back; it was read, and will be used where it is (@stays) or not any
+ * more: then the pages leave this process, though not the system's cache. */
 void dv_safetensors_will_read (
     const DvSafetensors *file, const DvTensor *tensor);
-void dv_safetensors_done (const DvSafetensors *file, const DvTensor *tensor);
+void dv_safetensors_was_read (
+    const DvSafetensors *file, const DvTensor *tensor, bool stays);
 
 #endif

@@ -172,7 +172,8 @@ START_TEST (what_is_written_is_read)
   ck_assert_ptr_null (dv_safetensors_metadata (file, "other"));
   t = dv_safetensors_find (file, "z");
   dv_safetensors_will_read (file, t);
-  dv_safetensors_done (file, t);
+  dv_safetensors_was_read (file, t, true);
+  dv_safetensors_was_read (file, t, false);
   ck_assert_mem_eq (t->data, f, sizeof f);
   dv_safetensors_free (file);
 }
