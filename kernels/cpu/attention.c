@@ -256,9 +256,9 @@ step (const Attention *a, Row *row, int64_t i0, int64_t rows, int64_t key,
   for (int64_t j = 0; j < n; j += GEMM_COLUMNS)
     for (int64_t r = 0; r < rows; r += GEMM_ROWS)
       DV_CPU (gemm_tile)
-      (rows - r < GEMM_ROWS ? rows - r : GEMM_ROWS, a->key_words,
-          q + r * GEMM_STRIDE, keys + (key + j) * a->key_words,
-          s + r * GEMM_STRIDE + j, GEMM_STRIDE, false, a->bf16);
+  (rows - r < GEMM_ROWS ? rows - r : GEMM_ROWS, a->key_words,
+      q + r * GEMM_STRIDE, keys + (key + j) * a->key_words,
+      s + r * GEMM_STRIDE + j, GEMM_STRIDE, false, a->bf16);
   for (int64_t r = 0; r < rows; r++) {
     float *scores = s + r * GEMM_STRIDE, shrink;
     int64_t from, end;
@@ -279,10 +279,10 @@ step (const Attention *a, Row *row, int64_t i0, int64_t rows, int64_t key,
   for (int64_t p = 0; p < a->value_panels; p++)
     for (int64_t r = 0; r < rows; r += GEMM_ROWS)
       DV_CPU (gemm_tile)
-      (rows - r < GEMM_ROWS ? rows - r : GEMM_ROWS, words, s + r * GEMM_STRIDE,
-          values + (p * a->value_words + key / gemm_per_word (a->bf16)) *
-                       GEMM_COLUMNS,
-          o + r * stride + p * GEMM_COLUMNS, stride, true, a->bf16);
+  (rows - r < GEMM_ROWS ? rows - r : GEMM_ROWS, words, s + r * GEMM_STRIDE,
+      values +
+          (p * a->value_words + key / gemm_per_word (a->bf16)) * GEMM_COLUMNS,
+      o + r * stride + p * GEMM_COLUMNS, stride, true, a->bf16);
 }
 
 static void
