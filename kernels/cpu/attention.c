@@ -188,59 +188,64 @@ seen (const Attention *a, int64_t i, int64_t *from, int64_t *end)
   *end = p->causal && i + 1 < a->S ? i + 1 : a->S;
 }
 
-/* Scores [from, end) of keys from @key on become weights, the rest up to @n
- * 0; returns by what the sums so far shrink. */
-static float
-weigh (const Attention *a, Row *row, float *s, int64_t from, int64_t end,
-    int64_t n, int64_t key)
+/* Takes scale and bias to scores [0, n), where a plain factor will not do. */
+static void
+prepare_scores (const DvAttention *p, float *s, int64_t n, int64_t key)
 {
-  const float *bias = a->p->bias ? (const float *)a->p->bias->data + key : NULL;
-  vf scale = vset (a->p->scale), top = vset (-INFINITY), sum = vset (0);
-  float before = row->top, shrink;
+  const float *bias = p->bias ? (const float *)p->bias->data + key : NULL;
 
-  for (int64_t j = from; j < end; j += VL) {
-    int64_t part = end - j < VL ? end - j : VL;
-    vf v = vload_part (s + j, part) * scale;
+  for (int64_t j = 0; j < n; j += VL) {
+    int64_t part = n - j < VL ? n - j : VL;
+    vf v = vload_part (s + j, part) * p->scale;
 
     if (bias)
       v += vload_part (bias + j, part);
     vstore_part (s + j, v, part);
-    if (part < VL) {
-      float rest[VL];
-
-      vstore (rest, v);
-      for (int64_t i = part; i < VL; i++)
-        rest[i] = -INFINITY;
-      v = vload (rest);
-    }
-    top = vmax (top, v);
   }
-  shrink = vmax_of (top);
-  if (shrink > row->top)
-    row->top = shrink;
+}
+
+/* Scores [from, end) become weights, the rest of @n, up to a whole vector, 0;
+ * the weights are stored as the product wants them. Returns by what the sums
+ * so far shrink. */
+INLINE float
+weigh (const Attention *a, Row *row, float *s, int64_t from, int64_t end,
+    int64_t n, int64_t key, const bool bf16)
+{
+  int64_t whole = (n + VL - 1) / VL * VL;
+  float before = row->top, best, factor = a->p->scale;
+  vf top = vset (-INFINITY), sum = vset (0), scale, shift;
+
+  if (a->p->bias || !(a->p->scale > 0)) {
+    prepare_scores (a->p, s, n, key);
+    factor = 1;
+  }
   for (int64_t j = 0; j < from; j++)
-    s[j] = 0;
-  for (int64_t j = end > 0 ? end : 0; j < n; j++)
-    s[j] = 0;
-  if (row->top == -INFINITY) { /* nothing is seen yet */
-    for (int64_t j = from; j < end; j++)
-      if (s[j] == s[j])
-        s[j] = 0;
-      else
-        row->sum = NAN;
-    return 1;
-  }
-  top = vset (row->top);
-  for (int64_t j = from; j < end; j += VL) {
-    int64_t part = end - j < VL ? end - j : VL;
-    vf v = vexp (vload_part (s + j, part) - top);
+    s[j] = -INFINITY;
+  for (int64_t j = end; j < whole; j++)
+    s[j] = -INFINITY;
+  for (int64_t j = 0; j < whole; j += VL)
+    top = vmax (vload (s + j), top);
+  best = vmax_of (top) * factor;
+  if (best > row->top)
+    row->top = best;
+  /* Where nothing is seen yet all weights are 2^-infinity, or NaN. */
+  scale = vset (factor * 1.44269504f);
+  shift = vset (row->top == -INFINITY ? 0 : row->top * 1.44269504f);
+  for (int64_t j = 0; j < whole; j += VL) {
+    vf x = vfma (vload (s + j), scale, -shift);
+    vf weight = vless (x, vset (-126), vset (0), vexp2 (x));
 
-    vstore_part (s + j, v, part);
-    sum += vload_part (s + j, part);
+    sum += weight;
+    if (bf16)
+      vstore_bf16 ((uint16_t *)s + j, weight);
+    else
+      vstore (s + j, weight);
   }
-  shrink = before == row->top ? 1 : vexp (vset (before - row->top))[0];
-  row->sum = row->sum * shrink + vsum (sum);
-  return shrink;
+  best = before == row->top || before == -INFINITY
+             ? 1
+             : vexp (vset (before - row->top))[0];
+  row->sum = row->sum * best + vsum (sum);
+  return best;
 }
 
 /* One block of keys for one block of queries. */
@@ -266,15 +271,12 @@ step (const Attention *a, Row *row, int64_t i0, int64_t rows, int64_t key,
     seen (a, i0 + r, &from, &end);
     from = from < key ? 0 : from - key < n ? from - key : n;
     end = end < key ? 0 : end - key < n ? end - key : n;
-    shrink = weigh (a, &row[r], scores, from < end ? from : end, end, n, key);
+    from = from < end ? from : end;
+    shrink = a->bf16 ? weigh (a, &row[r], scores, from, end, n, key, true)
+                     : weigh (a, &row[r], scores, from, end, n, key, false);
     if (shrink != 1)
       for (int64_t c = 0; c < stride; c += VL)
         vstore (o + r * stride + c, vload (o + r * stride + c) * shrink);
-    if (a->bf16) {
-      convert_row (scores, true, scores, false, n, true);
-      if (n % 2)
-        ((uint16_t *)scores)[n] = 0;
-    }
   }
   for (int64_t p = 0; p < a->value_panels; p++)
     for (int64_t r = 0; r < rows; r += GEMM_ROWS)

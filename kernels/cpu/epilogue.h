@@ -48,7 +48,14 @@ convert_row (void *to, bool to_bf16, const void *from, bool from_bf16,
     int64_t n, bool round)
 {
   if (to_bf16 == from_bf16 && !(round && !to_bf16)) {
-    memcpy (to, from, (size_t)n * (to_bf16 ? 2 : 4));
+    int64_t words = to_bf16 ? n / 2 : n, i = 0;
+
+    /* Short pieces: no call. */
+    for (; i + VL <= words; i += VL)
+      vstore ((float *)to + i, vload ((const float *)from + i));
+    if (i < words || (to_bf16 && n % 2))
+      memcpy ((float *)to + i, (const float *)from + i,
+          (size_t)n * (to_bf16 ? 2 : 4) - (size_t)i * 4);
     return;
   }
   for (int64_t i = 0; i < n; i += VL) {

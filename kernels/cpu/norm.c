@@ -127,6 +127,9 @@ DV_CPU (norm) (
 
 /* ---- q and k ---- */
 
+/* Angles that are looked up at a time, if a head has no more. */
+#define ANGLES 1024
+
 /* Entries [e, e + n) of token @m's row of cosines (or sines) to @to. */
 static void
 angles (const DvRope *r, const DvTensor *const table[3], float identity,
@@ -185,7 +188,8 @@ qk_row (const DvQkNorm *p, int64_t m, const bool x_bf16, const bool out_bf16)
   const DvTensor *x = p->x, *out = p->out;
   int64_t H = x->shape[1], d = x->shape[2];
   bool whole = p->weight && p->weight->shape[0] != d;
-  float factor = 1, cosine[DV_MAX_HEAD / 2], sine[DV_MAX_HEAD / 2];
+  int64_t half = d / 2, group = p->rope.shared ? 1 : ANGLES / half;
+  float factor = 1, cosine[ANGLES], sine[ANGLES];
 
   if (whole) {
     float sum = 0;
@@ -198,20 +202,23 @@ qk_row (const DvQkNorm *p, int64_t m, const bool x_bf16, const bool out_bf16)
   for (int64_t h = 0; h < H; h++) {
     const void *from = row_at (x, m * x->stride[0] + h * x->stride[1]);
     const float *weight = p->weight ? p->weight->data : NULL;
+    int64_t turn;
 
     if (whole)
       weight += h * d;
     else if (p->weight)
       factor =
           1 / sqrtf (row_sum (from, x_bf16, d, 0, true) / (float)d + p->eps);
-    if (p->rope.n_axes && (h == 0 || !p->rope.shared)) {
-      int64_t e = p->rope.shared ? 0 : h * (d / 2);
+    if (p->rope.n_axes && (h == 0 || (!p->rope.shared && h % group == 0))) {
+      int64_t n = H - h < group ? H - h : group;
 
-      angles (&p->rope, p->rope.cos, 1, m, e, d / 2, cosine);
-      angles (&p->rope, p->rope.sin, 0, m, e, d / 2, sine);
+      angles (&p->rope, p->rope.cos, 1, m, h * half, n * half, cosine);
+      angles (&p->rope, p->rope.sin, 0, m, h * half, n * half, sine);
     }
+    turn = p->rope.shared ? 0 : h % group * half;
     rotate_head (p, from, row_at (out, m * out->stride[0] + h * out->stride[1]),
-        weight, factor, p->rope.n_axes ? cosine : NULL, sine, x_bf16, out_bf16);
+        weight, factor, p->rope.n_axes ? cosine + turn : NULL, sine + turn,
+        x_bf16, out_bf16);
   }
 }
 

@@ -270,6 +270,33 @@ vexp (vf x)
   return vless (vset (88.3f), x, vset (INFINITY), p);
 }
 
+/* 2^x within 2 units of the last place, for x <= 0: the weights of a softmax.
+ * A NaN stays one. */
+INLINE vf
+vexp2 (vf x)
+{
+  vf n, r, p;
+
+  x = vmax (vset (-126), x);
+#if VL == 16
+  n = _mm512_roundscale_ps (x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+#else
+  n = (x + ROUNDER) - ROUNDER;
+#endif
+  r = x - n;
+  p = vfma (r, vset (1.5403530e-4f), vset (1.3333558e-3f));
+  p = vfma (p, r, vset (9.6181291e-3f));
+  p = vfma (p, r, vset (5.5504109e-2f));
+  p = vfma (p, r, vset (2.4022651e-1f));
+  p = vfma (p, r, vset (6.9314718e-1f));
+  p = vfma (p, r, vset (1));
+#if VL == 16
+  return _mm512_scalef_ps (p, n);
+#else
+  return p * (vf)(((vi)(n + ROUNDER) + (127 - 0x4b400000)) << 23);
+#endif
+}
+
 INLINE vf
 vsilu (vf x)
 {
