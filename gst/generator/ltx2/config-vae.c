@@ -66,7 +66,7 @@ add_block (List *list, DvVaeBlock block, bool last)
     for (int i = 0; i < block.layers; i++)
       dv_config_expect (r, DV_CONFIG_SHAPE (c, c, 3, 3, 3),
           "%s.resnets.%d.conv1.conv.weight", block.name, i);
-  } else if (block.channels < 1 ||
+  } else if (block.channels < 1 || block.channels > MAX_CHANNELS ||
              (!list->up && (block.channels % p || c * p % block.channels)) ||
              (list->up && block.residual && block.channels * p % c)) {
     dv_config_fail (r, "%s cannot go from %lld to %lld channels.", block.name,

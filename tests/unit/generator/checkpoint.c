@@ -209,6 +209,9 @@ START_TEST (a_configuration_that_contradicts_the_tensors)
   contradiction ("vae", "block_out_channels", "[0,1,2]", "a list");
   contradiction ("vae", "encoder_blocks", "[[\"attn\",{}]]", "attn");
   contradiction ("vae", "encoder_blocks", "[]", "encoder_blocks");
+  contradiction ("vae", "encoder_blocks",
+      "[[\"res_x\",1],[\"compress_space_res\",{\"multiplier\":65}]]",
+      "multiplier should be");
   contradiction ("vae", "decoder_blocks",
       "[[\"res_x\",{\"num_layers\":1}],[\"res_x\",1]]", "take turns");
   contradiction ("vae", "decoder_blocks",
