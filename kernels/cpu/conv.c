@@ -42,61 +42,91 @@ put (const Conv *c, const DvTensor *x, int64_t at, int64_t n, uint8_t *to,
     convert_row (to, c->bf16, row_at (x, at), x->dtype == DV_BF16, n, round);
 }
 
-/* k counts taps (time, row, column) outside and channels inside. */
-static void
-fill (const void *user, int64_t row, int64_t k, int64_t n, void *to)
+/* Where a sum stands: which tap of time, rows and columns, and how many of its
+ * channels are behind. */
+typedef struct {
+  int64_t it, iy, ix, skip;
+} Tap;
+
+/* @n entries from @tap on, of the window whose corner is (@t, @y, @x0). */
+INLINE void
+fill_row (const Conv *c, int64_t t, int64_t y, int64_t x0, Tap tap, int64_t n,
+    void *to)
 {
-  const Conv *c = user;
   const DvConv *p = c->p;
   const DvTensor *x = p->x;
-  int64_t H = p->out->shape[1], W = p->out->shape[2];
-  int64_t t = row / (H * W), yx = row - t * (H * W), y = yx / W,
-          x0 = yx - y * W;
-  int64_t tap = k / c->channels, skip = k - tap * c->channels;
-  int64_t ix = tap % c->kx, iy = tap / c->kx % c->ky,
-          it = tap / (c->kx * c->ky);
+  const bool round = p->w->compute == DV_BF16;
   uint8_t *at = to;
-  bool round = p->w->compute == DV_BF16;
 
-  t = t * c->stride[0] - p->pad_lo[0];
-  y = y * c->stride[1] - p->pad_lo[1];
-  x0 = x0 * c->stride[2] - p->pad_lo[2];
   while (n > 0) {
-    int64_t st = source (t + it * c->dilation[0], x->shape[0], p->pad_mode[0]);
-    int64_t sy = source (y + iy * c->dilation[1], x->shape[1], p->pad_mode[1]);
+    int64_t st =
+        source (t + tap.it * c->dilation[0], x->shape[0], p->pad_mode[0]);
+    int64_t sy =
+        source (y + tap.iy * c->dilation[1], x->shape[1], p->pad_mode[1]);
     int64_t base =
         st < 0 || sy < 0 ? -1 : st * x->stride[0] + sy * x->stride[1];
 
     if (c->merged && x0 >= 0 && x0 + c->kx <= x->shape[2]) {
       /* The rest of a row of taps is one piece of memory. */
-      int64_t part = (c->kx - ix) * c->channels - skip;
+      int64_t part = (c->kx - tap.ix) * c->channels - tap.skip;
 
       part = part < n ? part : n;
-      put (c, x, base < 0 ? -1 : base + (x0 + ix) * c->channels + skip, part,
-          at, round);
+      put (c, x, base < 0 ? -1 : base + (x0 + tap.ix) * c->channels + tap.skip,
+          part, at, round);
       at += part * (c->bf16 ? 2 : 4);
       n -= part;
     } else {
-      for (; ix < c->kx && n > 0; ix++) {
+      for (; tap.ix < c->kx && n > 0; tap.ix++) {
         int64_t sx =
-            source (x0 + ix * c->dilation[2], x->shape[2], p->pad_mode[2]);
-        int64_t part = c->channels - skip < n ? c->channels - skip : n;
+            source (x0 + tap.ix * c->dilation[2], x->shape[2], p->pad_mode[2]);
+        int64_t part = c->channels - tap.skip < n ? c->channels - tap.skip : n;
 
-        put (c, x, base < 0 || sx < 0 ? -1 : base + sx * x->stride[2] + skip,
-            part, at, round);
+        put (c, x,
+            base < 0 || sx < 0 ? -1 : base + sx * x->stride[2] + tap.skip, part,
+            at, round);
         at += part * (c->bf16 ? 2 : 4);
         n -= part;
-        skip = 0;
+        tap.skip = 0;
       }
     }
-    skip = ix = 0;
-    if (++iy == c->ky) {
-      iy = 0;
-      it++;
+    tap.skip = tap.ix = 0;
+    if (++tap.iy == c->ky) {
+      tap.iy = 0;
+      tap.it++;
     }
   }
   if (c->bf16 && (at - (uint8_t *)to) % 4)
     *(uint16_t *)at = 0;
+}
+
+/* k counts taps (time, row, column) outside and channels inside. What rows
+ * have in common is worked out once. */
+static void
+fill (
+    const void *user, int64_t row, int64_t rows, int64_t k, int64_t n, void *to)
+{
+  const Conv *c = user;
+  const DvConv *p = c->p;
+  const int64_t H = p->out->shape[1], W = p->out->shape[2];
+  int64_t t = row / (H * W), y = row / W % H, x = row % W;
+  int64_t tap = k / c->channels;
+  Tap first = {.it = tap / (c->kx * c->ky),
+      .iy = tap / c->kx % c->ky,
+      .ix = tap % c->kx,
+      .skip = k - tap * c->channels};
+
+  for (int64_t r = 0; r < rows; r++) {
+    fill_row (c, t * c->stride[0] - p->pad_lo[0],
+        y * c->stride[1] - p->pad_lo[1], x * c->stride[2] - p->pad_lo[2], first,
+        n, (uint32_t *)to + r * GEMM_STRIDE);
+    if (++x < W)
+      continue;
+    x = 0;
+    if (++y == H) {
+      y = 0;
+      t++;
+    }
+  }
 }
 
 static void
@@ -162,9 +192,8 @@ typedef struct {
 } Up;
 
 static void
-up_fill (const void *user, int64_t row, int64_t k, int64_t n, void *to)
+up_fill_row (const Up *u, int64_t row, int64_t k, int64_t n, void *to)
 {
-  const Up *u = user;
   const DvTensor *x = u->p->x;
   int64_t t = (u->first + row * u->p->stride + u->p->pad) / u->p->stride;
   size_t size = u->bf16 ? 2 : 4;
@@ -185,6 +214,14 @@ up_fill (const void *user, int64_t row, int64_t k, int64_t n, void *to)
     n -= part;
     skip = 0;
   }
+}
+
+static void
+up_fill (
+    const void *user, int64_t row, int64_t rows, int64_t k, int64_t n, void *to)
+{
+  for (int64_t r = 0; r < rows; r++)
+    up_fill_row (user, row + r, k, n, (uint32_t *)to + r * GEMM_STRIDE);
 }
 
 static void

@@ -150,8 +150,7 @@ block (void *user, int64_t i, int thread)
     int64_t entries =
         depth * per < g->K - k * per ? depth * per : g->K - k * per;
 
-    for (int64_t r = 0; r < rows; r++)
-      g->fill (g->user, row0 + r, k * per, entries, a + r * GEMM_STRIDE);
+    g->fill (g->user, row0, rows, k * per, entries, a);
     for (int64_t p = 0; p < panels; p++)
       stripe (g, rows, k, depth, a, column0 / GEMM_COLUMNS + p,
           c + p * GEMM_COLUMNS, stride);

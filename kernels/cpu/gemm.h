@@ -31,7 +31,7 @@
 /* Not a power of two, so that rows do not meet in the cache's sets. */
 #define GEMM_STRIDE (GEMM_DEPTH + 16)
 /* Rows and columns of a tile of work. */
-#define GEMM_BLOCK_ROWS 96
+#define GEMM_BLOCK_ROWS 192
 #define GEMM_BLOCK_COLUMNS 512
 
 /* This copy multiplies BF16 directly. */
@@ -54,10 +54,11 @@ gemm_words (int64_t K, bool bf16)
   return bf16 ? (K + 1) / 2 : K;
 }
 
-/* Writes entries [k, k + n) of row @row to @to, which has zeros to the end of
- * its last word afterwards: F32, or BF16 when the product is. */
-typedef void (*DvCpuFill) (
-    const void *user, int64_t row, int64_t k, int64_t n, void *to);
+/* Writes entries [k, k + n) of @rows rows from @row on to @to, GEMM_STRIDE
+ * words a row, with zeros to the end of its last word: F32, or BF16 when the
+ * product is. */
+typedef void (*DvCpuFill) (const void *user, int64_t row, int64_t rows,
+    int64_t k, int64_t n, void *to);
 /* Takes @n finished sums of row @row, columns from @column. */
 typedef void (*DvCpuTake) (
     const void *user, int64_t row, int64_t column, int64_t n, const float *sum);

@@ -8,16 +8,21 @@
 #include "gemm.h"
 
 static void
-fill (const void *user, int64_t row, int64_t k, int64_t n, void *to)
+fill (
+    const void *user, int64_t row, int64_t rows, int64_t k, int64_t n, void *to)
 {
   const DvMatmul *p = user;
   bool bf16 = GEMM_BF16 && p->w->compute == DV_BF16;
   const DvTensor *a = p->a;
 
-  convert_row (to, bf16, row_at (a, row * a->stride[0] + k),
-      a->dtype == DV_BF16, n, p->w->compute == DV_BF16);
-  if (bf16 && n % 2)
-    ((uint16_t *)to)[n] = 0;
+  for (int64_t r = 0; r < rows; r++) {
+    uint32_t *at = (uint32_t *)to + r * GEMM_STRIDE;
+
+    convert_row (at, bf16, row_at (a, (row + r) * a->stride[0] + k),
+        a->dtype == DV_BF16, n, p->w->compute == DV_BF16);
+    if (bf16 && n % 2)
+      ((uint16_t *)at)[n] = 0;
+  }
 }
 
 static void
