@@ -41,6 +41,9 @@ typedef struct {
    * is used of the processor, what is slower than it could be. May be NULL.
    * Called on the opening thread and on those of steps. */
   void (*say) (void *user, const char *sentence);
+  /* Looked at while weights are read: true ends opening with DV_CANCELLED. May
+   * be NULL. */
+  bool (*cancelled) (void *user);
   void *user;
   /* What the plan is made for; 0: 1920x1088, 121 frames. */
   uint32_t width, height, frames;
@@ -49,6 +52,9 @@ typedef struct {
   int threads; /* of a CPU device; 0: all this process may run on */
   /* Say the memory plan and load nothing: what is opened has no sessions. */
   bool plan_only;
+  /* Prompts will be given: a model that cannot read them is refused now, and
+   * not at the first segment. */
+  bool prompts;
 } DvModelSpec;
 
 typedef struct {
@@ -96,7 +102,9 @@ typedef struct {
 } DvImage;
 
 /* What a test gives a neural model instead of a prompt and a seed. Token
- * order: [tokens, channels]; lengths are in floats and checked. */
+ * order: [tokens, channels]; lengths are in floats and checked. Requests
+ * without get it from the file that DREAMVERSE_LTX2_TEST_INPUTS names in the
+ * environment, if it does (ltx2/test-input.h). */
 typedef struct {
   const int32_t *ids; /* without padding */
   size_t n_ids;
@@ -104,6 +112,14 @@ typedef struct {
   const float *noise[4]; /* video, audio; second stage: video, audio */
   size_t n_noise[4];
 } DvTestInput;
+
+#define DV_MAX_SIGMAS 64
+
+/* Noise levels of both stages, falling to 0. */
+typedef struct {
+  float sigmas[2][DV_MAX_SIGMAS];
+  unsigned n[2]; /* levels, the 0 included; 0: the model's own */
+} DvSteps;
 
 typedef struct {
   const char *prompt; /* UTF-8; NULL or "" is a prompt too */
@@ -176,6 +192,14 @@ typedef struct {
   DvStageTime stage[DV_REPORT_STAGES];
   unsigned n_stages;
 } DvReport;
+
+/* ---- choices in words, as people write them ---- */
+
+/* Steps of both stages, "5+2", or their noise levels, "1,0.9,0.5,0+0.9,0.5,0";
+ * what is not said is the model's own. */
+DvStatus dv_steps_parse (const char *text, DvSteps *steps, DvError *error);
+/* "FILE" or "FILE:STRENGTH"; the path is to be freed. */
+DvStatus dv_lora_parse (const char *text, DvLoraSpec *lora, DvError *error);
 
 /* ---- session ---- */
 

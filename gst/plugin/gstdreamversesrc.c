@@ -56,6 +56,9 @@ settings_copy (GstDreamverseSettings *to, const GstDreamverseSettings *from)
   *to = *from;
   to->model = g_strdup (from->model);
   to->device = g_strdup (from->device);
+  to->dtype = g_strdup (from->dtype);
+  to->steps = g_strdup (from->steps);
+  to->loras = g_strdupv (from->loras);
   to->start_image = g_strdup (from->start_image);
 }
 
@@ -64,6 +67,9 @@ settings_clear (GstDreamverseSettings *settings)
 {
   g_clear_pointer (&settings->model, g_free);
   g_clear_pointer (&settings->device, g_free);
+  g_clear_pointer (&settings->dtype, g_free);
+  g_clear_pointer (&settings->steps, g_free);
+  g_clear_pointer (&settings->loras, g_strfreev);
   g_clear_pointer (&settings->start_image, g_free);
 }
 

@@ -191,6 +191,29 @@ fixate (GstDreamverseLane lane, GstCaps *caps)
   return gst_caps_fixate (caps);
 }
 
+void
+gst_dreamverse_src_likely_size (GstDreamverseSrc *src,
+    const GstDreamverseRun *run, guint32 *width, guint32 *height)
+{
+  GstCaps *ours = possible_video (&run->settings, NULL);
+  GstCaps *caps =
+      gst_pad_peer_query_caps (src->lane[GST_DREAMVERSE_LANE_VIDEO].pad, ours);
+  gint w = DEFAULT_WIDTH, h = DEFAULT_HEIGHT;
+  GstStructure *s;
+
+  /* What nobody agrees on fails later. */
+  if (gst_caps_is_empty (caps))
+    gst_caps_replace (&caps, ours);
+  caps = fixate (GST_DREAMVERSE_LANE_VIDEO, caps);
+  s = gst_caps_get_structure (caps, 0);
+  gst_structure_get_int (s, "width", &w);
+  gst_structure_get_int (s, "height", &h);
+  gst_caps_unref (ours);
+  gst_caps_unref (caps);
+  *width = w;
+  *height = h;
+}
+
 static gboolean
 negotiation_failed (GstDreamverseSrc *src, GstDreamverseSrcLane *lane,
     GstCaps *ours, GstCaps *theirs)

@@ -3,8 +3,9 @@
  * What the files of dreamversesrc share: gstdreamversesrc.c (runs, states,
  * events), gstdreamversesrcproperties.c, gstdreamversesrccontrol.c (commands,
  * signals), gstdreamversesrcpads.c (pad tasks), gstdreamversesrccaps.c
- * (negotiation), gstdreamversesrcpacing.c (clock), gstdreamversesrcworker.c
- * (generation) and gstdreamversesrcstep.c (one segment).
+ * (negotiation), gstdreamversesrcpacing.c (clock), gstdreamversesrcopen.c
+ * (model), gstdreamversesrcworker.c (generation) and gstdreamversesrcstep.c
+ * (one segment).
  *
  * Threads: src->lock guards everything here that is not said to be constant
  * or atomic; src->cond is broadcast when anything changes that somebody may
@@ -38,7 +39,12 @@ typedef enum {
 #define GST_DREAMVERSE_WAIT_BOUND G_TIME_SPAN_SECOND
 
 typedef struct {
-  gchar *model, *device, *start_image;
+  gchar *model, *device, *dtype, *steps, *start_image;
+  gchar **loras; /* "PATH[:STRENGTH]"; NULL: none */
+  guint64 memory_budget;
+  gint threads;
+  gboolean one_stage;
+  gfloat image_strength;
   gint width, height; /* 0: not set, the peer may choose */
   gint fps_n, fps_d;  /* fps_n 0: not set */
   guint frames, overlap, audio_overlap;
@@ -182,6 +188,10 @@ gboolean gst_dreamverse_src_flush_stop (
 /* What the source could send on this pad, with the settings it has. */
 GstCaps *gst_dreamverse_src_possible_caps (
     GstDreamverseSrc *src, GstDreamverseLane lane);
+/* The size that will be agreed on, as far as one can tell before the model is
+ * open. */
+void gst_dreamverse_src_likely_size (GstDreamverseSrc *src,
+    const GstDreamverseRun *run, guint32 *width, guint32 *height);
 /* Settles what is sent, or agrees again after a reconfigure, and sends the
  * caps event. On FALSE an error was posted unless the pad is flushing. */
 gboolean gst_dreamverse_src_negotiate (
@@ -197,6 +207,8 @@ typedef struct {
   GstDreamverseSrc *src;
   GstDreamverseRun *run;
 } GstDreamverseWorkerArgs;
+
+/* ---- gstdreamversesrcopen.c ---- */
 
 /* Says how opening the model ended, unless that was said. */
 void gst_dreamverse_src_end_opening (GstDreamverseSrc *src,

@@ -12,6 +12,13 @@
 
 #define DEFAULT_MODEL "procedural"
 #define DEFAULT_DEVICE "auto"
+#define DEFAULT_DTYPE "auto"
+#define DEFAULT_MEMORY_BUDGET 0
+#define DEFAULT_THREADS 0
+#define MAX_THREADS 1024
+#define DEFAULT_STEPS "5+2"
+#define DEFAULT_ONE_STAGE FALSE
+#define DEFAULT_IMAGE_STRENGTH 1.0
 #define DEFAULT_PROMPT NULL
 #define DEFAULT_SEGMENTS 0
 #define DEFAULT_LOOP FALSE
@@ -31,6 +38,13 @@ enum {
   PROP_0,
   PROP_MODEL,
   PROP_DEVICE,
+  PROP_DTYPE,
+  PROP_MEMORY_BUDGET,
+  PROP_THREADS,
+  PROP_LORAS,
+  PROP_STEPS,
+  PROP_ONE_STAGE,
+  PROP_IMAGE_STRENGTH,
   PROP_PROMPT,
   PROP_PROMPTS,
   PROP_SEGMENTS,
@@ -51,6 +65,33 @@ enum {
   PROP_PACE,
   PROP_STAMP
 };
+
+static gchar **
+strings_from_value (const GValue *value)
+{
+  guint i, n = gst_value_array_get_size (value);
+  gchar **strings = g_new0 (gchar *, n + 1);
+
+  for (i = 0; i < n; i++) {
+    const gchar *string =
+        g_value_get_string (gst_value_array_get_value (value, i));
+
+    strings[i] = g_strdup (string ? string : "");
+  }
+  return strings;
+}
+
+static void
+strings_to_value (gchar **strings, GValue *value)
+{
+  for (; strings && *strings; strings++) {
+    GValue string = G_VALUE_INIT;
+
+    g_value_init (&string, G_TYPE_STRING);
+    g_value_set_string (&string, *strings);
+    gst_value_array_append_and_take_value (value, &string);
+  }
+}
 
 static GPtrArray *
 list_from_value (const GValue *value)
@@ -180,6 +221,30 @@ gst_dreamverse_src_set_property (
       g_free (settings->device);
       settings->device = g_value_dup_string (value);
       break;
+    case PROP_DTYPE:
+      g_free (settings->dtype);
+      settings->dtype = g_value_dup_string (value);
+      break;
+    case PROP_MEMORY_BUDGET:
+      settings->memory_budget = g_value_get_uint64 (value);
+      break;
+    case PROP_THREADS:
+      settings->threads = g_value_get_int (value);
+      break;
+    case PROP_LORAS:
+      g_strfreev (settings->loras);
+      settings->loras = strings_from_value (value);
+      break;
+    case PROP_STEPS:
+      g_free (settings->steps);
+      settings->steps = g_value_dup_string (value);
+      break;
+    case PROP_ONE_STAGE:
+      settings->one_stage = g_value_get_boolean (value);
+      break;
+    case PROP_IMAGE_STRENGTH:
+      settings->image_strength = g_value_get_float (value);
+      break;
     case PROP_SEGMENTS:
       src->segments = g_value_get_uint (value);
       break;
@@ -246,6 +311,27 @@ gst_dreamverse_src_get_property (
       break;
     case PROP_DEVICE:
       g_value_set_string (value, settings->device);
+      break;
+    case PROP_DTYPE:
+      g_value_set_string (value, settings->dtype);
+      break;
+    case PROP_MEMORY_BUDGET:
+      g_value_set_uint64 (value, settings->memory_budget);
+      break;
+    case PROP_THREADS:
+      g_value_set_int (value, settings->threads);
+      break;
+    case PROP_LORAS:
+      strings_to_value (settings->loras, value);
+      break;
+    case PROP_STEPS:
+      g_value_set_string (value, settings->steps);
+      break;
+    case PROP_ONE_STAGE:
+      g_value_set_boolean (value, settings->one_stage);
+      break;
+    case PROP_IMAGE_STRENGTH:
+      g_value_set_float (value, settings->image_strength);
       break;
     case PROP_PROMPT:
       g_value_set_string (value, src->steering.prompt);
@@ -333,6 +419,12 @@ gst_dreamverse_src_init_settings (GstDreamverseSrc *src)
 {
   src->settings.model = g_strdup (DEFAULT_MODEL);
   src->settings.device = g_strdup (DEFAULT_DEVICE);
+  src->settings.dtype = g_strdup (DEFAULT_DTYPE);
+  src->settings.memory_budget = DEFAULT_MEMORY_BUDGET;
+  src->settings.threads = DEFAULT_THREADS;
+  src->settings.steps = g_strdup (DEFAULT_STEPS);
+  src->settings.one_stage = DEFAULT_ONE_STAGE;
+  src->settings.image_strength = DEFAULT_IMAGE_STRENGTH;
   src->settings.frames = DV_DEFAULT_FRAMES;
   src->settings.overlap = DV_DEFAULT_OVERLAP;
   src->settings.audio_overlap = DV_DEFAULT_AUDIO_OVERLAP;
@@ -356,8 +448,8 @@ install_model_properties (GObjectClass *klass)
 {
   g_object_class_install_property (klass, PROP_MODEL,
       g_param_spec_string ("model", "Model",
-          "Path of the model, or \"procedural\" for drawings that need no "
-          "weights.",
+          "Directory or file of an LTX-2 model, or \"procedural\" for drawings "
+          "that need no weights.",
           DEFAULT_MODEL, READY));
   g_object_class_install_property (klass, PROP_DEVICE,
       g_param_spec_string ("device", "Device",
@@ -384,6 +476,49 @@ install_model_properties (GObjectClass *klass)
           "Whether each frame carries a strip of blocks that says which it is "
           "and each second a click (procedural generator only).",
           DEFAULT_STAMP, PLAYING));
+}
+
+/* What the procedural generator has no use for. */
+static void
+install_neural_properties (GObjectClass *klass)
+{
+  g_object_class_install_property (klass, PROP_DTYPE,
+      g_param_spec_string ("dtype", "Number type",
+          "Numbers the model calculates with: \"f32\", \"bf16\", or \"auto\": "
+          "bf16 where the processor is made for it, else f32.",
+          DEFAULT_DTYPE, READY));
+  g_object_class_install_property (klass, PROP_MEMORY_BUDGET,
+      g_param_spec_uint64 ("memory-budget", "Memory budget",
+          "Bytes that the model may take beside its files; what does not fit "
+          "is "
+          "refused, with the plan. 0: what the machine has free.",
+          0, G_MAXUINT64, DEFAULT_MEMORY_BUDGET, READY));
+  g_object_class_install_property (klass, PROP_THREADS,
+      g_param_spec_int ("threads", "Threads",
+          "Threads the model calculates with; the result is the same with any "
+          "number. 0: as many as there are processors to run on.",
+          0, MAX_THREADS, DEFAULT_THREADS, READY));
+  g_object_class_install_property (klass, PROP_LORAS,
+      gst_param_spec_array ("loras", "LoRAs",
+          "Changes of the model's weights, each FILE or FILE:STRENGTH.",
+          g_param_spec_string ("lora", "LoRA", "One change.", NULL,
+              G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS),
+          READY));
+  g_object_class_install_property (klass, PROP_STEPS,
+      g_param_spec_string ("steps", "Steps",
+          "Denoise steps of both stages, such as 5+2 or 8+3, or their noise "
+          "levels, such as 1,0.9,0.5,0+0.9,0.5,0.",
+          DEFAULT_STEPS, READY));
+  g_object_class_install_property (klass, PROP_ONE_STAGE,
+      g_param_spec_boolean ("one-stage", "One stage",
+          "Whether to denoise at full size at once, rather than at half the "
+          "size first.",
+          DEFAULT_ONE_STAGE, READY));
+  g_object_class_install_property (klass, PROP_IMAGE_STRENGTH,
+      g_param_spec_float ("image-strength", "Image strength",
+          "How firmly the first frame is the start image, from 0 (not at all) "
+          "to 1.",
+          0.0f, 1.0f, (gfloat)DEFAULT_IMAGE_STRENGTH, READY));
 }
 
 static void
@@ -482,6 +617,7 @@ gst_dreamverse_src_install_properties (GObjectClass *klass)
   klass->set_property = gst_dreamverse_src_set_property;
   klass->get_property = gst_dreamverse_src_get_property;
   install_model_properties (klass);
+  install_neural_properties (klass);
   install_steering_properties (klass);
   install_media_properties (klass);
   install_flow_properties (klass);

@@ -322,7 +322,20 @@ fill_request (GstDreamverseWorker *w, DvRequest *request)
   request->first_frame = w->plan.trim_frames;
   request->first_sample = w->plan.first_sample - w->epoch_sample;
   request->samples = w->plan.samples;
-  request->start_image = w->image ? &w->image->image : NULL;
+  request->next_overlap = run->spec.overlap;
+  /* The segment before has no more sound than it has frames. */
+  if (w->plan.trim_frames)
+    request->audio_overlap = MIN (run->spec.audio_overlap, run->spec.frames);
+  /* A strength of 0 means 1 to the generator, and no picture to people. */
+  if (w->image && run->settings.image_strength > 0)
+    request->start_image = &w->image->image;
+  request->image_strength = run->settings.image_strength;
+  request->one_stage = run->settings.one_stage;
+  for (guint i = 0; i < 2; i++)
+    if (w->steps.n[i] > 0) {
+      request->sigmas[i] = w->steps.sigmas[i];
+      request->n_sigmas[i] = w->steps.n[i];
+    }
   g_mutex_lock (&src->lock);
   request->seed = src->seed;
   request->pace = src->pace;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The generation thread: opens the model, makes one segment after another and
- * puts it into the queue. Everything it waits for is waited for before a step
- * begins; a running step waits for nobody.
+ * The generation thread: makes one segment after another and puts it into the
+ * queue. Everything it waits for is waited for before a step begins; a running
+ * step waits for nobody.
  *
  * Threads: one a run. It holds references of the element and the run; once
  * run->cancelled is set it touches nothing of the element but its lock, so
@@ -20,64 +20,10 @@
  * themselves, and without these their last sound never comes out. */
 #define CLOSING_SILENCE 3072
 
-#define OPEN_CODE "open" /* of the progress messages */
-
 /* Why the wait before a step ended. */
 typedef enum { GO, RESET, END, CANCELLED } Boundary;
 
-/* ---- progress ---- */
-
-/* Opening is the only progress in GStreamer's sense: whoever sees one begin,
- * gst-launch for one, waits for its end before it plays, and a step may take
- * longer than anybody should wait. Steps have element messages. */
-static void
-start_opening (GstDreamverseWorker *w)
-{
-  gboolean go;
-
-  g_mutex_lock (&w->src->lock);
-  go = !g_atomic_int_get (&w->run->cancelled);
-  w->run->opening = go;
-  g_mutex_unlock (&w->src->lock);
-  if (go)
-    gst_element_post_message (GST_ELEMENT (w->src),
-        gst_message_new_progress (GST_OBJECT (w->src), GST_PROGRESS_TYPE_START,
-            OPEN_CODE, "Opening the model"));
-}
-
-void
-gst_dreamverse_src_end_opening (GstDreamverseSrc *src, GstDreamverseRun *run,
-    GstProgressType type, const gchar *text)
-{
-  gboolean opening;
-
-  g_mutex_lock (&src->lock);
-  opening = run->opening;
-  run->opening = FALSE;
-  g_mutex_unlock (&src->lock);
-  if (opening)
-    gst_element_post_message (GST_ELEMENT (src),
-        gst_message_new_progress (GST_OBJECT (src), type, OPEN_CODE, text));
-}
-
-static void
-report_load (void *user, uint64_t done, uint64_t total)
-{
-  GstDreamverseWorker *w = user;
-  gchar *text;
-
-  if (total == 0 || g_atomic_int_get (&w->run->cancelled))
-    return;
-  text = g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
-                          " bytes loaded",
-      (guint64)done, (guint64)total);
-  gst_element_post_message (
-      GST_ELEMENT (w->src), gst_message_new_progress (GST_OBJECT (w->src),
-                                GST_PROGRESS_TYPE_CONTINUE, OPEN_CODE, text));
-  g_free (text);
-}
-
-/* ---- opening ---- */
+/* ---- before the first step ---- */
 
 /* The bytes of one whole segment. */
 static guint64
@@ -85,66 +31,6 @@ segment_bytes (GstDreamverseRun *run, guint frames, guint64 samples)
 {
   return (guint64)frames * run->video_info.size +
          samples * GST_AUDIO_INFO_BPF (&run->audio_info);
-}
-
-static gboolean
-fail_open (GstDreamverseWorker *w, const DvError *error)
-{
-  GstDreamverseSrc *src = w->src;
-
-  gst_dreamverse_src_end_opening (
-      src, w->run, GST_PROGRESS_TYPE_ERROR, error->detail);
-  if (gst_dreamverse_src_fail (src, w->run)) {
-    if (error->code == DV_ERROR_NOT_FOUND)
-      GST_ELEMENT_ERROR (src, RESOURCE, NOT_FOUND, ("%s", error->detail),
-          ("stage %s", error->stage));
-    else
-      GST_ELEMENT_ERROR (src, LIBRARY, INIT, ("%s", error->detail),
-          ("stage %s", error->stage));
-  }
-  return FALSE;
-}
-
-static gboolean
-open_model (GstDreamverseWorker *w)
-{
-  GstDreamverseRun *run = w->run;
-  DvModelSpec spec = {0};
-  DvError error = {0};
-  DvModel *model;
-
-  spec.model = run->settings.model;
-  spec.device = run->settings.device;
-  spec.progress = report_load;
-  spec.user = w;
-  start_opening (w);
-  model = dv_model_open (&spec, &error);
-  if (!model)
-    return fail_open (w, &error);
-  run->info = dv_model_info (model);
-  run->spec.rate = run->info->sample_rate;
-  run->spec.frames = run->settings.frames;
-  run->spec.overlap = run->settings.overlap;
-  run->spec.audio_overlap = run->settings.audio_overlap;
-  /* The frame rate comes with the caps: one stands in for this check. */
-  run->spec.fps_n = run->spec.fps_d = 1;
-  w->session = dv_session_new (model, &error);
-  if (!w->session || dv_segment_check (&run->spec, &error) != DV_OK) {
-    g_mutex_lock (&w->src->lock);
-    run->model = model;
-    g_mutex_unlock (&w->src->lock);
-    return fail_open (w, &error);
-  }
-  GST_INFO_OBJECT (
-      w->src, "model \"%s\" on %s is open", run->info->name, run->info->device);
-  gst_dreamverse_src_end_opening (
-      w->src, run, GST_PROGRESS_TYPE_COMPLETE, "The model is open");
-  g_mutex_lock (&w->src->lock);
-  run->model = model;
-  run->opened = TRUE;
-  gst_dreamverse_src_wake (w->src);
-  g_mutex_unlock (&w->src->lock);
-  return TRUE;
 }
 
 static gboolean
@@ -493,8 +379,8 @@ gst_dreamverse_src_worker (gpointer data)
   w.src = src;
   w.run = run;
   w.epoch = 1;
-  if (open_model (&w) && load_image (&w) && wait_negotiated (&w) &&
-      check_memory (&w))
+  if (gst_dreamverse_worker_open (&w) && load_image (&w) &&
+      wait_negotiated (&w) && check_memory (&w))
     generate (&w);
   g_clear_pointer (&w.session, dv_session_free);
   g_clear_pointer (&w.image, gst_dreamverse_image_free);

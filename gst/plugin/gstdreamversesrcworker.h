@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What the two files of the generation thread share: gstdreamversesrcworker.c
- * (opening, waiting, the end) and gstdreamversesrcstep.c (one segment).
+ * What the files of the generation thread share: gstdreamversesrcopen.c (the
+ * model), gstdreamversesrcworker.c (waiting, the end) and
+ * gstdreamversesrcstep.c (one segment).
  *
  * Threads: the generation thread's alone.
  */
@@ -18,6 +19,8 @@ typedef struct {
   GstDreamverseRun *run;
   DvSession *session;
   GstDreamverseImage *image;
+  DvSteps steps;
+  guint loaded; /* percent of the model, as was last told */
 
   guint epoch, index; /* of the segment being made */
   guint completed;    /* in this epoch */
@@ -41,6 +44,8 @@ typedef struct {
   gdouble fraction;
 } GstDreamverseWorker;
 
+/* Opens the model and a session. FALSE: it failed, and that was said. */
+gboolean gst_dreamverse_worker_open (GstDreamverseWorker *w);
 /* Makes one segment, with its prompt chosen. FALSE: it failed for good. */
 gboolean gst_dreamverse_worker_step (GstDreamverseWorker *w);
 /* Takes @object into the queue unless the run is over. Lock held; let go of it

@@ -309,8 +309,8 @@ static void
 advance (DvLoader *loader, uint64_t bytes)
 {
   loader->bytes_read += bytes;
-  if (loader->progress)
-    loader->progress (loader->user, loader->bytes_read);
+  if (loader->progress && !loader->progress (loader->user, loader->bytes_read))
+    fail (loader, DV_CANCELLED, "reading the weights was stopped");
 }
 
 /* Reads, looks at and prepares one tensor as one of @shape. */

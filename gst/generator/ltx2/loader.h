@@ -22,8 +22,8 @@ typedef struct {
   DvPart part;
   DvDtype compute;      /* of matmul and convolution weights: F32 or BF16 */
   const DvLoras *loras; /* NULL: none */
-  /* Weights' bytes on disk so far; may be NULL. */
-  void (*progress) (void *user, uint64_t done);
+  /* Weights' bytes on disk so far; false: stop. May be NULL. */
+  bool (*progress) (void *user, uint64_t done);
   void *user;
   bool counting;
 

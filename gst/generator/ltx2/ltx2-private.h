@@ -13,6 +13,7 @@
 #include "ltx2.h"
 #include "schedule.h"
 #include "state.h"
+#include "test-input.h"
 #include "text-cache.h"
 #include "tokenizer.h"
 #include "upsampler.h"
@@ -23,7 +24,6 @@
 #define DV_LTX2_MIN_SIZE 64
 #define DV_LTX2_MAX_SIZE 4096
 #define DV_LTX2_MAX_FRAMES 1017
-#define DV_LTX2_MAX_SIGMAS 64
 #define DV_LTX2_PROMPTS 8 /* whose contexts are kept */
 
 /* The networks. Loaded by counting they serve only dry streams. */
@@ -55,7 +55,7 @@ typedef struct {
   int64_t text_len, n_ids;
   DvContinuation continuation;
   int steps[2];
-  float sigmas[2][DV_LTX2_MAX_SIGMAS];
+  float sigmas[2][DV_MAX_SIGMAS];
 } DvLtx2Sizes;
 
 typedef struct {
@@ -121,8 +121,9 @@ struct DvLtx2 {
   DvCheckpoint *checkpoint;
   const DvLtx2Config *config;
   DvDtype compute;
-  DvTokenizer *tokenizer; /* NULL: there is none */
-  DvLoras *loras;         /* NULL: none */
+  DvTokenizer *tokenizer;     /* NULL: there is none */
+  DvSafetensors *test_inputs; /* NULL: none */
+  DvLoras *loras;             /* NULL: none */
   DvLtx2Parts parts;
   DvPlan plan;
   uint64_t fingerprint; /* of the shape: whose states may be loaded */
@@ -131,9 +132,12 @@ struct DvLtx2 {
   void *user;
 };
 
+/* model.c: fails with what is missing and where it belongs. */
+DvStatus dv_ltx2_no_tokenizer (DvError *error);
+
 /* parts.c: loads one part, or counts it. */
 DvStatus dv_ltx2_load_part (const DvLtx2 *model, DvPart part, bool counting,
-    const DvLoras *loras, void (*progress) (void *user, uint64_t done),
+    const DvLoras *loras, bool (*progress) (void *user, uint64_t done),
     void *user, DvLtx2Parts *parts, DvPartBytes *bytes, DvError *error);
 void dv_ltx2_parts_clear (DvLtx2Parts *parts);
 
@@ -142,6 +146,10 @@ DvStatus dv_ltx2_plan (
     const DvLtx2 *model, const DvModelSpec *spec, DvPlan *plan, DvError *error);
 /* Refuses, with numbers, what does not fit. */
 DvStatus dv_ltx2_plan_check (const DvPlan *plan, DvError *error);
+/* The same for a segment of @sizes, which may be another than what the plan was
+ * made for, with @bytes of activations. */
+DvStatus dv_ltx2_plan_allows (const DvLtx2 *model, const DvLtx2Sizes *sizes,
+    uint64_t bytes, DvError *error);
 void dv_ltx2_plan_say (const DvLtx2 *model, const DvPlan *plan);
 /* Bytes of activations that a segment of @sizes takes at the most. */
 DvStatus dv_ltx2_measure (const DvLtx2 *model, const DvLtx2Parts *parts,

@@ -63,6 +63,14 @@ choose_dtype (DvLtx2 *self, const char *dtype, DvError *error)
   return DV_OK;
 }
 
+DvStatus
+dv_ltx2_no_tokenizer (DvError *error)
+{
+  return dv_fail (error, DV_ERROR_NOT_FOUND, "text",
+      "the model has no tokenizer.json, so no prompt can be read: put "
+      "Gemma 3's into the folder tokenizer beside its weights");
+}
+
 static DvStatus
 open_files (DvLtx2 *self, const DvModelSpec *spec, DvError *error)
 {
@@ -78,8 +86,13 @@ open_files (DvLtx2 *self, const DvModelSpec *spec, DvError *error)
     return DV_ERROR_FORMAT;
   self->config = dv_checkpoint_config (self->checkpoint);
   snprintf (self->name, sizeof self->name, "%s", self->config->name);
-  if (!dv_checkpoint_tokenizer (self->checkpoint))
+  if (dv_test_file_open (&self->test_inputs, error) != DV_OK)
+    return DV_ERROR_FORMAT;
+  if (!dv_checkpoint_tokenizer (self->checkpoint)) {
+    if (spec->prompts && !self->test_inputs)
+      return dv_ltx2_no_tokenizer (error);
     return DV_OK;
+  }
   self->tokenizer =
       dv_tokenizer_open (dv_checkpoint_tokenizer (self->checkpoint), error);
   return self->tokenizer ? DV_OK : DV_ERROR_FORMAT;
@@ -123,7 +136,7 @@ typedef struct {
   uint64_t before, total;
 } Progress;
 
-static void
+static bool
 tell_progress (void *user, uint64_t done)
 {
   Progress *progress = user;
@@ -131,6 +144,8 @@ tell_progress (void *user, uint64_t done)
   if (progress->spec->progress)
     progress->spec->progress (
         progress->spec->user, progress->before + done, progress->total);
+  return !progress->spec->cancelled ||
+         !progress->spec->cancelled (progress->spec->user);
 }
 
 static DvStatus
@@ -163,6 +178,7 @@ model_free (DvModel *model)
   dv_ltx2_parts_clear (&self->parts);
   dv_loras_free (self->loras);
   dv_tokenizer_free (self->tokenizer);
+  dv_safetensors_free (self->test_inputs);
   dv_checkpoint_free (self->checkpoint);
   dv_device_unref (self->device);
   free (self);

@@ -39,7 +39,7 @@ load_object (DvLoader *loader, const DvLtx2Config *config, DvLtx2Parts *parts)
 
 DvStatus
 dv_ltx2_load_part (const DvLtx2 *model, DvPart part, bool counting,
-    const DvLoras *loras, void (*progress) (void *user, uint64_t done),
+    const DvLoras *loras, bool (*progress) (void *user, uint64_t done),
     void *user, DvLtx2Parts *parts, DvPartBytes *bytes, DvError *error)
 {
   DvLoader loader = {.device = model->device,

@@ -51,6 +51,14 @@ available_memory (void)
   return kib * 1024;
 }
 
+/* Sizes that the model does not make are refused when they are asked for; here
+ * they may yet become others. */
+static uint32_t
+round_up (uint32_t pixels, uint32_t step)
+{
+  return pixels > DV_LTX2_MAX_SIZE ? pixels : (pixels + step - 1) / step * step;
+}
+
 /* A request of the size that the plan is made for: a continued segment, which
  * takes the most. */
 static DvStatus
@@ -60,8 +68,10 @@ plan_sizes (const DvLtx2 *model, const DvModelSpec *spec, DvLtx2Sizes *sizes,
   DvState before = {
       .started = true, .frames = DV_DEFAULT_OVERLAP, .latents = UINT16_MAX};
   DvRequest request = {.index = 2,
-      .width = spec->width ? spec->width : DEFAULT_WIDTH,
-      .height = spec->height ? spec->height : DEFAULT_HEIGHT,
+      .width = round_up (spec->width ? spec->width : DEFAULT_WIDTH,
+          model->parent.info.size_step),
+      .height = round_up (spec->height ? spec->height : DEFAULT_HEIGHT,
+          model->parent.info.size_step),
       .fps_n = DEFAULT_FPS,
       .fps_d = 1,
       .frames = spec->frames ? spec->frames : DV_DEFAULT_FRAMES,
@@ -81,6 +91,15 @@ context_bytes (const DvTextConfig *config, int64_t text_len)
   return DV_LTX2_PROMPTS * (uint64_t)text_len * sizeof (float) *
          (uint64_t)(config->video.heads * config->video.head_dim +
                     config->audio.heads * config->audio.head_dim);
+}
+
+/* What a segment leaves to the next one, while that is made too. */
+static uint64_t
+state_bytes (const DvLtx2 *model, const DvLtx2Sizes *sizes)
+{
+  return 2 * ((uint64_t)DV_DEFAULT_OVERLAP * sizes->width * sizes->height * 3 +
+                 (uint64_t)sizes->audio_latents *
+                     (uint64_t)model->config->dit.audio.in * 4);
 }
 
 DvStatus
@@ -107,10 +126,7 @@ dv_ltx2_plan (
   plan->width = sizes.width;
   plan->height = sizes.height;
   plan->frames = sizes.frames;
-  plan->state =
-      2 * ((uint64_t)DV_DEFAULT_OVERLAP * sizes.width * sizes.height * 3 +
-              (uint64_t)sizes.audio_latents *
-                  (uint64_t)model->config->dit.audio.in * 4);
+  plan->state = state_bytes (model, &sizes);
   plan->needed = plan->activations + plan->cache + plan->state;
   for (int i = 0; i < DV_N_PARTS; i++)
     plan->needed += plan->part[i].resident;
@@ -136,6 +152,22 @@ dv_ltx2_plan_check (const DvPlan *plan, DvError *error)
       (double)weights / MIB, (double)plan->activations / MIB, plan->width,
       plan->height, plan->frames, (double)(plan->cache + plan->state) / MIB,
       (double)plan->needed / MIB, (double)plan->budget / MIB);
+}
+
+DvStatus
+dv_ltx2_plan_allows (const DvLtx2 *model, const DvLtx2Sizes *sizes,
+    uint64_t bytes, DvError *error)
+{
+  DvPlan plan = model->plan;
+
+  plan.needed -= plan.activations + plan.state;
+  plan.activations = bytes;
+  plan.state = state_bytes (model, sizes);
+  plan.needed += plan.activations + plan.state;
+  plan.width = sizes->width;
+  plan.height = sizes->height;
+  plan.frames = sizes->frames;
+  return dv_ltx2_plan_check (&plan, error);
 }
 
 void

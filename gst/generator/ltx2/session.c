@@ -111,7 +111,8 @@ prepare_stream (Session *session, const DvLtx2Sizes *sizes, DvError *error)
     return DV_OK;
   }
   status = dv_ltx2_measure (model, &model->parts, sizes, &bytes, error);
-  if (status != DV_OK)
+  if (status != DV_OK ||
+      (status = dv_ltx2_plan_allows (model, sizes, bytes, error)) != DV_OK)
     return status;
   if (!session->stream || bytes > session->bytes) {
     dv_stream_free (session->stream);
@@ -169,9 +170,7 @@ encode_prompt (const DvLtx2 *model, const DvRequest *request,
           error, DV_ERROR_MEMORY, "text", "no memory for %zu tokens", n);
     memcpy (*ids, request->test->ids, n * sizeof **ids);
   } else if (!model->tokenizer) {
-    return dv_fail (error, DV_ERROR_NOT_FOUND, "text",
-        "the model has no tokenizer.json, so no prompt can be read: put "
-        "Gemma 3's into the folder tokenizer beside its weights");
+    return dv_ltx2_no_tokenizer (error);
   } else {
     status = dv_tokenizer_encode_prompt (model->tokenizer,
         request->prompt ? request->prompt : "", (size_t)sizes->text_len, ids,
@@ -197,11 +196,10 @@ prepare_after (const DvLtx2 *model, const DvRequest *request,
       error);
 }
 
-DvStatus
-dv_ltx2_session_step (DvSession *parent, const DvRequest *request,
-    const DvSink *sink, DvReport *report, DvError *error)
+static DvStatus
+make_segment (Session *session, const DvRequest *request, const DvSink *sink,
+    DvReport *report, DvError *error)
 {
-  Session *session = (Session *)parent;
   const DvLtx2 *model = model_of (session);
   double begun = dv_ltx2_now_ms ();
   DvState after = {0};
@@ -248,6 +246,29 @@ dv_ltx2_session_step (DvSession *parent, const DvRequest *request,
 
 out:
   dv_state_clear (&after);
+  free (ids);
+  return status;
+}
+
+DvStatus
+dv_ltx2_session_step (DvSession *parent, const DvRequest *request,
+    const DvSink *sink, DvReport *report, DvError *error)
+{
+  Session *session = (Session *)parent;
+  const DvLtx2 *model = model_of (session);
+  DvRequest with = *request;
+  DvTestInput input;
+  int32_t *ids = NULL;
+  DvStatus status = DV_OK;
+
+  if (model->test_inputs && !with.test) {
+    status =
+        dv_test_file_read (model->test_inputs, with.index, &input, &ids, error);
+    if (ids)
+      with.test = &input;
+  }
+  if (status == DV_OK)
+    status = make_segment (session, &with, sink, report, error);
   free (ids);
   return status;
 }

@@ -87,10 +87,10 @@ choose_sigmas (
                  : dv_sigmas_stage2 (STEPS_2, sigmas, error);
   }
   if (request->n_sigmas[list] < 2 ||
-      request->n_sigmas[list] > DV_LTX2_MAX_SIGMAS)
+      request->n_sigmas[list] > DV_MAX_SIGMAS)
     return dv_fail (error, DV_ERROR_ARGUMENT, "step",
         "a list of %u noise levels cannot be walked: 2 to %d, the last 0",
-        request->n_sigmas[list], DV_LTX2_MAX_SIGMAS);
+        request->n_sigmas[list], DV_MAX_SIGMAS);
   sizes->steps[stage] = (int)request->n_sigmas[list] - 1;
   memcpy (
       sigmas, request->sigmas[list], request->n_sigmas[list] * sizeof *sigmas);

@@ -88,14 +88,38 @@ value (const DvTensor *t, int64_t i)
 
 /* ---- loading ---- */
 
-static void
+static bool
 remember (void *user, uint64_t done)
 {
   uint64_t *last = user;
 
   ck_assert_uint_gt (done, *last);
   *last = done;
+  return true;
 }
+
+static bool
+stop_at_once (void *user, uint64_t done)
+{
+  return false;
+}
+
+START_TEST (loading_stops_when_it_is_told_to)
+{
+  DvCheckpoint *c = open_part (DV_PART_DIT);
+  DvLoader loader = loader_of (c, DV_PART_DIT);
+  DvLinear linear;
+  DvError error;
+
+  loader.progress = stop_at_once;
+  ck_assert_int_eq (dv_loader_begin (&loader, &error), DV_OK);
+  linear = dv_load_linear (&loader, 32, 8, true, "proj_in");
+  ck_assert_int_eq (dv_loader_finish (&loader, &error), DV_CANCELLED);
+  ck_assert_ptr_null (strstr (error.detail, "proj_in"));
+  dv_linear_clear (loader.device, &linear);
+  dv_checkpoint_free (c);
+}
+END_TEST
 
 START_TEST (weights_are_loaded_and_counted)
 {
@@ -626,6 +650,7 @@ main (void)
   int failed;
 
   tcase_add_checked_fixture (tcase, set_up, tear_down);
+  tcase_add_test (tcase, loading_stops_when_it_is_told_to);
   tcase_add_test (tcase, weights_are_loaded_and_counted);
   tcase_add_test (tcase, a_missing_or_misshapen_tensor_is_named);
   tcase_add_test (tcase, nan_and_infinity_are_named);

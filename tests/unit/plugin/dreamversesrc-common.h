@@ -17,6 +17,13 @@
 #define CLOSING_SILENCE 3072
 #define PATIENCE (20 * GST_SECOND)
 
+/* What stopping may take; instrumented builds are slower. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STOP_LIMIT (500 * G_TIME_SPAN_MILLISECOND)
+#else
+#define STOP_LIMIT (100 * G_TIME_SPAN_MILLISECOND)
+#endif
+
 typedef struct {
   GstElement *src;
   GstHarness *video, *audio;

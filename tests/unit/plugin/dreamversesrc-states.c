@@ -8,13 +8,6 @@
 
 #include "dreamversesrc-common.h"
 
-/* What stopping may take; instrumented builds are slower. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STOP_LIMIT (500 * G_TIME_SPAN_MILLISECOND)
-#else
-#define STOP_LIMIT (100 * G_TIME_SPAN_MILLISECOND)
-#endif
-
 /* The time it takes to leave for @state, in microseconds. */
 static gint64
 time_stop (GstElement *src, GstState state)
