@@ -214,7 +214,10 @@ conv (Run *run, const DvTensor *out, const DvTensor *x, const DvGanConv *layer,
   int reach = (int)(layer->w.shape[4] - 1) * dilation / 2;
   DvTensor to = DV_RESHAPE (out, 1, 1, out->shape[0], out->shape[1]);
   DvTensor from = DV_RESHAPE (x, 1, 1, x->shape[0], x->shape[1]);
+  DvTensor sum;
 
+  if (residual)
+    sum = DV_RESHAPE (residual, 1, 1, residual->shape[0], residual->shape[1]);
   dv_conv (run->stream, &(DvConv){.out = &to,
                             .x = &from,
                             .w = &layer->w,
@@ -222,7 +225,7 @@ conv (Run *run, const DvTensor *out, const DvTensor *x, const DvGanConv *layer,
                             .dilation = {1, 1, dilation},
                             .pad_lo = {0, 0, reach},
                             .pad_hi = {0, 0, reach},
-                            .residual = residual ? &to : NULL});
+                            .residual = residual ? &sum : NULL});
 }
 
 /* What stands before a convolution: leaky ReLU, or a snake. */
@@ -242,10 +245,10 @@ activate (Run *run, const DvTensor *out, const DvTensor *x,
         &(DvMap){.out = out, .x = x, .kind = DV_MAP_LEAKY, .p = slope});
 }
 
-/* for each dilation: x += conv2 (act2 (conv1 (act1 (x)))), in place */
+/* @out = x after x += conv2 (act2 (conv1 (act1 (x)))) for each dilation */
 static void
-residual_block (
-    Run *run, const DvTensor *x, const DvGanBlock *block, bool first)
+residual_block (Run *run, const DvTensor *out, const DvTensor *x,
+    const DvGanBlock *block, bool first)
 {
   const DvGanConfig *config = &run->gan->config;
   size_t mark = dv_mark (run->stream);
@@ -259,10 +262,11 @@ residual_block (
       dv_probe (run->probe, run->stream, "resnet0.act0", &a);
     conv (run, &h, &a, &block->conv[0][k], config->dilations[k], NULL);
     activate (run, &a, &h, &block->act[1][k], config->slope);
-    conv (run, x, &a, &block->conv[1][k], 1, x);
+    conv (run, out, &a, &block->conv[1][k], 1, x);
+    x = out;
   }
   if (first)
-    dv_probe (run->probe, run->stream, "resnet0", x);
+    dv_probe (run->probe, run->stream, "resnet0", out);
   dv_release (run->stream, mark);
 }
 
@@ -271,17 +275,15 @@ static void
 mean_of_blocks (Run *run, const DvTensor *out, const DvTensor *x, int stage)
 {
   const int n = run->gan->config.n_res;
+  const DvGanBlock *block = run->gan->block + stage * n;
   size_t mark = dv_mark (run->stream);
   DvTensor y = sound (run, DV_F32, x->shape[0], x->shape[1]);
 
-  for (int k = 0; k < n; k++) {
-    dv_map (run->stream, &(DvMap){.out = &y, .x = x, .kind = DV_MAP_COPY});
-    residual_block (
-        run, &y, &run->gan->block[stage * n + k], stage == 0 && k == 0);
-    dv_map (run->stream, &(DvMap){.out = out,
-                             .x = k ? out : &y,
-                             .y = k ? &y : NULL,
-                             .kind = k ? DV_MAP_ADD : DV_MAP_COPY});
+  residual_block (run, out, x, block, stage == 0);
+  for (int k = 1; k < n; k++) {
+    residual_block (run, &y, x, block + k, false);
+    dv_map (run->stream,
+        &(DvMap){.out = out, .x = out, .y = &y, .kind = DV_MAP_ADD});
   }
   dv_map (run->stream,
       &(DvMap){
