@@ -40,7 +40,7 @@ typedef struct {
   uint32_t fps_n, fps_d;
   uint32_t frames, overlap, audio_overlap;
   uint64_t seed;
-  Steps steps;
+  DvSteps steps;
   bool one_stage;
   const char *image;
   float image_strength;

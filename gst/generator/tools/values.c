@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ltx2/schedule.h"
-
 #define MAX_SIDE 65536
 
 /* A number at the head of @text; NULL when there is none, else its end. */
@@ -129,82 +127,27 @@ value_rate (const char *text, uint32_t *numerator, uint32_t *denominator,
   return DV_OK;
 }
 
-/* A list of levels up to @end. */
-static DvStatus
-read_sigmas (
-    const char *text, const char *end, int stage, Steps *steps, DvError *error)
-{
-  float *sigmas = steps->sigmas[stage];
-  unsigned n = 0;
-  double value;
-
-  while (n < STEPS_MAX_SIGMAS && (text = read_real (text, &value))) {
-    sigmas[n++] = (float)value;
-    if (text == end) {
-      steps->n[stage] = n;
-      return dv_sigmas_check (sigmas, (int)n - 1, error);
-    }
-    if (*text++ != ',')
-      break;
-  }
-  return dv_fail (error, DV_ERROR_ARGUMENT, "options",
-      "--steps: stage %d is no list of at most %d noise levels; say "
-      "1,0.9,0.5,0",
-      stage + 1, STEPS_MAX_SIGMAS);
-}
-
-static DvStatus
-read_stage (
-    const char *text, const char *end, int stage, Steps *steps, DvError *error)
-{
-  uint64_t count;
-
-  if (memchr (text, ',', (size_t)(end - text)))
-    return read_sigmas (text, end, stage, steps, error);
-  if (read_number (text, &count) != end || count < 1 ||
-      count >= STEPS_MAX_SIGMAS)
-    return dv_fail (error, DV_ERROR_ARGUMENT, "options",
-        "--steps: stage %d has no number of steps; say 5+2, 8+3 or lists of "
-        "noise levels",
-        stage + 1);
-  steps->n[stage] = (unsigned)count + 1;
-  return stage == 0 ? dv_sigmas_distilled ((int)count, steps->sigmas[0], error)
-                    : dv_sigmas_stage2 ((int)count, steps->sigmas[1], error);
-}
-
 DvStatus
-value_steps (const char *text, Steps *steps, DvError *error)
+value_steps (const char *text, DvSteps *steps, DvError *error)
 {
-  const char *plus = strchr (text, '+');
-  const char *end = text + strlen (text);
-  DvStatus status = read_stage (text, plus ? plus : end, 0, steps, error);
+  DvError why = {0};
+  DvStatus status = dv_steps_parse (text, steps, &why);
 
-  steps->n[1] = 0;
-  if (status == DV_OK && plus)
-    status = read_stage (plus + 1, end, 1, steps, error);
-  return status;
+  if (!*text)
+    return dv_fail (error, DV_ERROR_ARGUMENT, "options",
+        "--steps: stage 1 has no number of steps; say 5+2 or 8+3");
+  return status == DV_OK
+             ? DV_OK
+             : dv_fail (error, status, "options", "--steps: %s", why.detail);
 }
 
 DvStatus
 value_lora (const char *text, DvLoraSpec *lora, DvError *error)
 {
-  const char *colon = strrchr (text, ':');
-  double strength = 1;
-  const char *end = colon ? read_real (colon + 1, &strength) : NULL;
-  size_t length = strlen (text);
+  DvError why = {0};
+  DvStatus status = dv_lora_parse (text, lora, &why);
 
-  /* What follows the colon of a path that has one is no number. */
-  if (end && !*end)
-    length = (size_t)(colon - text);
-  else
-    strength = 1;
-  if (length == 0)
-    return dv_fail (error, DV_ERROR_ARGUMENT, "options",
-        "--lora \"%.60s\" names no file", text);
-  lora->path = strndup (text, length);
-  lora->strength = (float)strength;
-  if (!lora->path)
-    return dv_fail (
-        error, DV_ERROR_MEMORY, "options", "no memory for the options");
-  return DV_OK;
+  return status == DV_OK
+             ? DV_OK
+             : dv_fail (error, status, "options", "--lora: %s", why.detail);
 }

@@ -12,14 +12,6 @@
 #include "error.h"
 #include "generator.h"
 
-#define STEPS_MAX_SIGMAS 64
-
-/* Noise levels of both stages; none: the model's own. */
-typedef struct {
-  float sigmas[2][STEPS_MAX_SIGMAS];
-  unsigned n[2]; /* levels, the 0 included */
-} Steps;
-
 DvStatus value_number (const char *option, const char *text, uint64_t low,
     uint64_t high, uint64_t *out, DvError *error);
 DvStatus value_count (const char *option, const char *text, uint32_t low,
@@ -36,7 +28,7 @@ DvStatus value_size (
 DvStatus value_rate (
     const char *text, uint32_t *numerator, uint32_t *denominator, DvError *);
 /* "5+2", "8" or lists of levels: "1,0.9,0.5,0+0.9,0.5,0" */
-DvStatus value_steps (const char *text, Steps *steps, DvError *error);
+DvStatus value_steps (const char *text, DvSteps *steps, DvError *error);
 /* "FILE" or "FILE:STRENGTH"; the path is to be freed. */
 DvStatus value_lora (const char *text, DvLoraSpec *lora, DvError *error);
 

@@ -91,7 +91,7 @@ class Requests(rig.Case):
     def test_what_a_model_cannot_make_is_a_wrong_request(self):
         model = ["--model", self.tiny_model(), "--output", "a.y4m"]
         for options, words in (
-            (["--size", "96x64"], ["96", "multiple of 64"]),
+            (["--size", "96x64"], ["96", "steps of 64"]),
             (["--size", "64x64", "--frames", "16"], ["8 k + 1"]),
         ):
             self.refused(
