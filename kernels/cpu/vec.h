@@ -31,8 +31,9 @@
 #define INLINE static inline __attribute__ ((always_inline, unused))
 
 typedef float vf __attribute__ ((vector_size (4 * VL)));
+/* At any address: pairs of BF16 are copied as floats too. */
 typedef float vf_any
-    __attribute__ ((vector_size (4 * VL), aligned (4), may_alias));
+    __attribute__ ((vector_size (4 * VL), aligned (1), may_alias));
 typedef int32_t vi __attribute__ ((vector_size (4 * VL)));
 typedef uint32_t vu __attribute__ ((vector_size (4 * VL)));
 typedef uint16_t vh __attribute__ ((vector_size (2 * VL)));
