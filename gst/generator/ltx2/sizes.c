@@ -86,8 +86,7 @@ choose_sigmas (
     return first ? dv_sigmas_distilled (STEPS_1, sigmas, error)
                  : dv_sigmas_stage2 (STEPS_2, sigmas, error);
   }
-  if (request->n_sigmas[list] < 2 ||
-      request->n_sigmas[list] > DV_MAX_SIGMAS)
+  if (request->n_sigmas[list] < 2 || request->n_sigmas[list] > DV_MAX_SIGMAS)
     return dv_fail (error, DV_ERROR_ARGUMENT, "step",
         "a list of %u noise levels cannot be walked: 2 to %d, the last 0",
         request->n_sigmas[list], DV_MAX_SIGMAS);

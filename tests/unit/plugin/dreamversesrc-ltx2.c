@@ -439,8 +439,8 @@ sum_of_stream (const gchar *model, const gchar *property, const gchar *value)
 {
   GChecksum *sum = g_checksum_new (G_CHECKSUM_MD5);
   GstElement *src = source_new ("model", model, "width", 64, "height", 64,
-      "segments", 3, "dtype", "f32", "steps", "2+1", "audio-overlap-frames", 13, "prompt",
-      "a lighthouse", NULL);
+      "segments", 3, "dtype", "f32", "steps", "2+1", "audio-overlap-frames", 13,
+      "prompt", "a lighthouse", NULL);
   GstHarness *pads[2];
   Fixture f;
   gchar *text;
