@@ -172,11 +172,12 @@ END_TEST
 
 START_TEST (memory_grows_with_the_tokens_and_not_with_their_square)
 {
+  /* Beyond the sizes below which a feed-forward is not cut. */
   size_t bytes[3];
 
   for (int i = 0; i < 3; i++) {
     DitRig *rig = dit_rig_new (
-        NULL, 2, COMPUTE, V23, 40, INT64_C (8) << i, INT64_C (100) << i);
+        NULL, 2, COMPUTE, V23, 40, INT64_C (16) << i, INT64_C (600) << i);
     DvDitForward forward = dit_rig_forward (rig, true);
 
     bytes[i] = dit_rig_plan (rig, &forward);
@@ -184,9 +185,10 @@ START_TEST (memory_grows_with_the_tokens_and_not_with_their_square)
   }
   ck_assert_uint_lt (bytes[1], 2 * bytes[0]);
   ck_assert_uint_lt (bytes[2], 2 * bytes[1]);
-  /* And it does grow: the same step twice as far. */
-  ck_assert_uint_ge (bytes[2] - bytes[1], (bytes[1] - bytes[0]) * 19 / 10);
-  ck_assert_uint_le (bytes[2] - bytes[1], (bytes[1] - bytes[0]) * 21 / 10);
+  /* And it does grow: about the same step twice as far, where a square would
+   * grow four times as much. What threads keep for themselves does not. */
+  ck_assert_uint_ge (bytes[2] - bytes[1], (bytes[1] - bytes[0]) * 3 / 2);
+  ck_assert_uint_le (bytes[2] - bytes[1], (bytes[1] - bytes[0]) * 3);
 }
 END_TEST
 
