@@ -58,11 +58,6 @@ typedef struct {
   float sigmas[2][DV_MAX_SIGMAS];
 } DvLtx2Sizes;
 
-typedef struct {
-  const char *name;
-  double ms;
-} DvLtx2Time;
-
 typedef struct DvLtx2 DvLtx2;
 
 /* One running step, or a dry run of one. */
