@@ -11,8 +11,8 @@
  *
  * Threads: as device.h says of streams.
  */
-#ifndef DV_CUDA_H
-#define DV_CUDA_H
+#ifndef DV_DVCUDA_H
+#define DV_DVCUDA_H
 
 #ifdef __cplusplus
 extern "C" {
