@@ -16,10 +16,24 @@
 
 #include "settings.h"
 
+/* Bytes of UTF-8 of one prompt; what is longer is no valid answer. */
+#define DVS_PROMPT_MAX 8192
+
+/* The model's name where the writer that is built in answered. */
+#define DVS_WRITER_MODEL "built-in writer"
+
 typedef struct DvsPrompts DvsPrompts;
 
+/* Keeps nothing of @settings. NULL: a provider, key, list or file of theirs is
+ * wrong; @error says which in a sentence, and no key. */
 DvsPrompts *dvs_prompts_new (const DvsSettings *settings, GError **error);
 void dvs_prompts_free (DvsPrompts *prompts);
+/* Takes other settings, for what is asked from now on; FALSE: nothing has
+ * changed. */
+gboolean dvs_prompts_reload (
+    DvsPrompts *prompts, const DvsSettings *settings, GError **error);
+/* What --check prints: a line each for who writes and what is checked. */
+gchar *dvs_prompts_describe (const DvsPrompts *prompts);
 
 /* What a rewrite may override; NULL or NaN: the server's. */
 typedef struct {
@@ -36,6 +50,8 @@ typedef struct {
   const gchar *const *prompts; /* rewrite */
   const gchar *raw;            /* what the model said; NULL: none did */
   const gchar *model;          /* which answered */
+  const gchar *note;           /* why the writer answered in the place of the
+                                * providers (a new rollout only); else NULL */
   gdouble latency_ms;
 } DvsAnswer;
 typedef void (*DvsAnswerFunc) (gpointer user, const DvsAnswer *answer);
@@ -48,8 +64,8 @@ void dvs_prompts_enhance (DvsPrompts *prompts, const gchar *text,
 /* The prompt that follows @locked with nobody asking. 3 s. */
 void dvs_prompts_extend (DvsPrompts *prompts, const gchar *const *locked,
     GCancellable *cancellable, DvsAnswerFunc done, gpointer user);
-/* @window empty: six prompts from @instruction; else as many as @window has.
- * 20 s. */
+/* @window NULL or empty: six prompts from @instruction; the writer gives them
+ * if every provider fails. Else as many as @window has. 20 s. */
 void dvs_prompts_rewrite (DvsPrompts *prompts, const gchar *instruction,
     const gchar *const *window, const gchar *id, const gchar *label,
     const DvsRewriteChoice *choice, GCancellable *cancellable,

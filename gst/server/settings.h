@@ -56,13 +56,18 @@ typedef struct {
   guint drain_timeout_s;      /* SIGTERM: running sessions; 60 */
 
   /* prompts */
-  gchar **providers;    /* key file groups, see prompts.h */
+  gchar **providers; /* each "name=…,url=…,model=…", see provider.h; NULL:
+                      * those whose keys are in the environment; "none" */
   gchar *rewrite_model; /* "gpt-oss-120b" */
   gchar **rewrite_models;
   gdouble rewrite_temperature; /* 1.0 */
   gchar *prompt_directory;     /* system prompts; NULL: built in */
   gchar *block_list;           /* file; NULL: none */
   gchar *safety_url;           /* classifier; NULL: none */
+  gboolean safety_allow;       /* what it did not answer for in time; FALSE */
+  guint prompt_timeout_ms;     /* enhance, rewrite; 0: 20000 */
+  guint extend_timeout_ms;     /* 0: 3000 */
+  guint safety_timeout_ms;     /* 0: 3000 */
 
   /* logs */
   gchar *session_log;        /* JSON lines; NULL: none */
