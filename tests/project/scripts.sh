@@ -101,6 +101,12 @@ if ! command -v sudo >/dev/null; then
   grep -q 'apt-get install a b' <<<"$said" || complain "neither: $said"
 fi
 
+# A fuzzer that finds something ends with 77, which meson takes for a skip.
+printf '#!/bin/sh\nexit 77\n' >"$work/bin/fuzzer"
+chmod +x "$work/bin/fuzzer"
+tests/fuzz/run.sh "$work/bin/fuzzer" "$work" >/dev/null
+[ $? = 1 ] || complain "what a fuzzer finds is not a failure"
+
 results=$work/results
 printf '{"name":"%s","result":"%s"}\n' a OK b FAIL c TIMEOUT d SKIP e OK >"$results"
 last=$(/usr/bin/python3 tests/sum.py "$results" | tail -n 1)
