@@ -6,6 +6,7 @@
 # What dreamverse-generate writes: frames, sound, states.
 import os
 import pty
+import resource
 import unittest
 
 import rig
@@ -270,6 +271,26 @@ class Printed(rig.Case):
             ["prepare", "draw", "synthesise", "all", "first frame"],
         )
         self.assertEqual(os.listdir(self.folder), [])
+
+    @unittest.skipIf(
+        {"ASAN_OPTIONS", "TSAN_OPTIONS"} & set(os.environ), "slowed down"
+    )
+    def test_a_small_model_shows_its_first_frame_within_a_second(self):
+        model = self.tiny_model()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with self.start(
+            "--model", model, "--prompt", "x", "--size", "64x64",
+            "--frames", "121", "--output", "-", "--quiet",
+        ) as process:  # fmt: skip
+            self.assertEqual(process.stdout.read(10), b"YUV4MPEG2 ")
+            process.stdout.readline()
+            self.assertEqual(process.stdout.read(6), b"FRAME\n")
+            process.stdout.close()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Its time on processors, so that others on the machine do not count.
+        spent = after.ru_utime + after.ru_stime
+        spent -= before.ru_utime + before.ru_stime
+        self.assertLess(spent, 1)
 
     def test_a_model_is_written_in_every_layout(self):
         for layout in ("diffusers", "fastvideo", "single"):
