@@ -123,3 +123,11 @@ dv_device_host_free (DvDevice *device, void *memory)
   if (memory)
     device->ops->host_free (device, memory);
 }
+
+void
+dv_device_memory (DvDevice *device, uint64_t *available, uint64_t *total)
+{
+  *available = *total = 0;
+  if (device->ops->memory)
+    device->ops->memory (device, available, total);
+}

@@ -15,8 +15,15 @@
  * A stream may be *dry*: ops check their arguments and count their workspace,
  * but touch no memory.  A dry run of a model's own code is its memory plan.
  *
+ * A *discrete* device has memory of its own and only queues ops: the host may
+ * not look at what dv_device_alloc() gave, nor free or write what queued ops
+ * still read.  A second stream (of an arena of 0 bytes, say) runs beside the
+ * first; a *fence* is a point in a stream's order for which the host or
+ * another stream can wait.  On other devices an op is done when it returns,
+ * and every fence has passed.
+ *
  * Threads: a device may be used from any thread; a stream belongs to one
- * thread at a time.
+ * thread at a time, and a fence to the thread of those who use it.
  */
 #ifndef DV_DEVICE_H
 #define DV_DEVICE_H
@@ -31,6 +38,9 @@ typedef struct {
   const char *backend; /* "ref", "cpu", "cuda"; NULL: the best there is */
   int index;           /* of the GPU */
   int threads;         /* CPU backends; 0: all this process may run on */
+  /* > 0: a device of so much memory, whose streams are all dry: a plan can be
+   * made where there is no such hardware. Nothing is opened. */
+  uint64_t planned_memory;
   /* The instructions that the CPU backend uses at most, for tests:
    * "avx512bf16", "avx512", "avx2", "x86-64"; NULL: all that there are. */
   const char *limit;
@@ -46,6 +56,7 @@ struct DvDevice {
   const DvOps *ops;
   const char *name; /* "ref", "cpu", "cuda:0" */
   bool has_bf16;    /* bf16 matmul and convolution pay here */
+  bool discrete;    /* memory of its own, and ops are queued */
   char about[160];  /* the processor or GPU and what is used of it */
   DvPool *pool;     /* CPU backends */
   void *priv;       /* the backend's own */
@@ -61,6 +72,9 @@ void dv_device_free (DvDevice *device, void *memory);
 /* Host memory that the device copies to fast (pinned with CUDA), or NULL. */
 void *dv_device_host_alloc (DvDevice *device, size_t bytes);
 void dv_device_host_free (DvDevice *device, void *memory);
+/* Bytes of memory of a discrete device: what can be had now, and all. 0 where
+ * nobody knows. */
+void dv_device_memory (DvDevice *device, uint64_t *available, uint64_t *total);
 
 /* ---- streams ---- */
 
@@ -75,6 +89,9 @@ struct DvStream {
   /* Asked before every op; NULL: never. True leaves DV_CANCELLED. */
   bool (*cancelled) (void *user);
   void *user;
+  /* Brings the weights that do not stay on the device (offload.h); NULL: all
+   * stay. Borrowed. */
+  struct DvFetcher *fetcher;
   void *memory; /* the arena's, owned */
   void *priv;   /* the backend's own */
 };
@@ -98,6 +115,30 @@ dv_stream_live (const DvStream *stream)
 {
   return stream->status == DV_OK && !stream->dry;
 }
+
+/* ---- fences ---- */
+
+typedef struct {
+  DvDevice *device;
+  bool recorded;
+  void *priv; /* the backend's own */
+} DvFence;
+
+DvFence *dv_fence_new (DvDevice *device, DvError *error);
+/* Waits for nothing. */
+void dv_fence_free (DvFence *fence);
+/* The fence is now what was queued on @stream so far; where it was recorded
+ * before is forgotten. Does nothing on a dry or failed stream. */
+void dv_fence_record (DvFence *fence, DvStream *stream);
+/* What is queued on @stream from here on begins when the fence, as it is
+ * recorded now, has passed. */
+void dv_fence_await (const DvFence *fence, DvStream *stream);
+/* The caller waits until the fence has passed. False: @stream has failed or
+ * was cancelled meanwhile, which is looked at all the time. A fence that was
+ * never recorded has passed. */
+bool dv_fence_wait (const DvFence *fence, DvStream *stream);
+
+/* ---- activations ---- */
 
 /* A dense tensor in the stream's arena; not cleared. data is NULL on a dry or
  * failed stream. */

@@ -46,6 +46,7 @@ typedef struct {
                    * one for all; data.data NULL elsewhere */
   void *packed;   /* the backend's own copy */
   size_t packed_bytes;
+  bool borrowed; /* the memory is somebody else's: nothing is freed with it */
 } DvWeight;
 
 /* Per-token rows: few distinct ones and an index, so that no [tokens, 6 width]
@@ -302,10 +303,12 @@ typedef struct {
  * kernels/ref/pixels.c states it, the same on every backend. */
 typedef struct {
   const DvTensor *x; /* [H, W, 3] */
-  uint8_t *rgb;      /* [H, W, 3] */
-  int64_t rgb_stride;
-  uint8_t *plane[3]; /* host memory with CUDA too: copied asynchronously */
-  int64_t stride[3]; /* bytes */
+  /* Host memory on every device, written in stream order: whole when a fence
+   * behind the op has passed. */
+  uint8_t *rgb;       /* [H, W, 3] */
+  int64_t rgb_stride; /* bytes, as the next */
+  uint8_t *plane[3];
+  int64_t stride[3];
 } DvPixels;
 
 /* ---- the table ---- */
@@ -355,9 +358,22 @@ struct DvOps {
   void (*stream_close) (DvStream *stream);
   /* Waits for what was queued. */
   DvStatus (*synchronize) (DvStream *stream, DvError *error);
-  /* Dense copies between host and device, in stream order. */
+  /* Dense copies between any two of host and device, in stream order. Host
+   * memory that is not host_alloc()'s has been read when the call returns;
+   * host_alloc()'s is read or written when a fence behind it has passed, with
+   * no wait in the call. */
   DvStatus (*copy) (DvStream *stream, void *to, const void *from, size_t bytes,
       DvError *error);
+
+  /* Discrete devices only; NULL elsewhere. fence_passed polls and does
+   * not wait; the front has seen to it that the fence was recorded. */
+  void (*memory) (DvDevice *device, uint64_t *available, uint64_t *total);
+  DvStatus (*fence_open) (DvFence *fence, DvError *error);
+  void (*fence_close) (DvFence *fence);
+  DvStatus (*fence_record) (DvFence *fence, DvStream *stream, DvError *error);
+  DvStatus (*fence_await) (
+      const DvFence *fence, DvStream *stream, DvError *error);
+  DvStatus (*fence_passed) (const DvFence *fence, bool *passed, DvError *error);
 
   /* Bytes that preparing such a weight takes beside @host; 0: the mapped
    * memory itself is used. */
@@ -392,7 +408,9 @@ void dv_fir_up (DvStream *stream, const DvFirUp *args);
 void dv_pixels (DvStream *stream, const DvPixels *args);
 void dv_guide (DvStream *stream, const DvGuide *args);
 
-/* Out = in, dense, host or device on either side, same dtype and count. */
+/* Out = in, dense, host or device on either side, same dtype and count. @in may
+ * be freed at once if it is ordinary host memory; dv_device_host_alloc()'s is
+ * copied asynchronously (DvOps.copy). */
 void dv_copy (DvStream *stream, const DvTensor *out, const DvTensor *in);
 
 /* Prepares @host (which must outlive @w) for @use; @compute for matmul and

@@ -39,7 +39,7 @@ dv_weight_prepare (DvDevice *device, DvWeight *w, DvUse use, DvDtype compute,
 void
 dv_weight_clear (DvDevice *device, DvWeight *w)
 {
-  if (device && device->ops->release)
+  if (device && device->ops->release && !w->borrowed)
     device->ops->release (device, w);
   memset (w, 0, sizeof *w);
 }
