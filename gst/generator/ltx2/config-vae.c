@@ -49,6 +49,8 @@ add_block (List *list, DvVaeBlock block, bool last)
   int64_t p = (int64_t)block.factor[0] * block.factor[1] * block.factor[2];
   int64_t c = list->channels, counted;
 
+  if (r->status != DV_OK)
+    return;
   if (list->n == DV_MAX_BLOCKS || sampler != (block.kind != DV_VAE_RES)) {
     dv_config_fail (r,
         "residual blocks and samplers of a VAE should take turns, at most %d.",

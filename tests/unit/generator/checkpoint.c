@@ -244,6 +244,15 @@ START_TEST (a_configuration_that_contradicts_the_tensors)
 END_TEST
 
 /* Without their keys, the tensors say the same. */
+/* What comes after channels that came to 0 used to be divided by them. */
+START_TEST (a_decoder_without_channels_is_refused)
+{
+  make ("a", DV_LAYOUT_DIFFUSERS);
+  contradiction ("vae", "decoder_block_out_channels", "[16, 32, 1]",
+      "decoder_block_out_channels ends in 1");
+}
+END_TEST
+
 START_TEST (what_is_absent_is_taken_from_the_tensors)
 {
   DvError error;
@@ -500,6 +509,7 @@ main (int argc, char **argv)
                                           : NULL;
   tcase_add_checked_fixture (tcase, make_directory, remove_directory);
   tcase_add_test (tcase, a_configuration_that_contradicts_the_tensors);
+  tcase_add_test (tcase, a_decoder_without_channels_is_refused);
   tcase_add_test (tcase, what_is_absent_is_taken_from_the_tensors);
   tcase_add_test (tcase, parts_that_are_missing_or_of_another_model);
   tcase_add_test (tcase, an_index_without_its_shard);
