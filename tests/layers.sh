@@ -69,7 +69,7 @@ glib='^(glib|gio|gobject|gmodule|glib-object|gst/|gst\.h|libsoup|json-glib)'
 
 check ()
 {
-  local file name list=() kernels_names
+  local file name list=() kernels_names plugin_names
   cd "$root" || exit 1
   read_includes
   kernels_names=$(sources kernels | sed 's|.*/||' | tr '\n' ' ')
@@ -140,8 +140,19 @@ check ()
     esac
   done
 
+  for file in $(sources gst/websocket); do
+    includes_of "$file"
+    forbid "$file" '^gst|json-glib|(plugin|server|viewer)/' \
+      "sockets know neither GStreamer nor what is sent"
+  done
+
+  plugin_names=$(sources gst/plugin | sed 's|.*/||' | tr '\n' ' ')
   for file in $(sources gst/server); do
     includes_of "$file"
+    for name in "${list[@]}"; do
+      [[ " $plugin_names " != *" ${name##*/} "* ]] \
+        || complain "$file" "includes $name: a file of the plugin's"
+    done
     forbid "$file" '(generator|procedural|ltx2|kernels)/|^generator\.h' \
       "the server knows elements, not generators"
   done
@@ -191,7 +202,8 @@ plant ()
   local said
   rm -rf "${copy:?}"/*
   mkdir -p "$copy/gst" "$copy/$(dirname "$1")"
-  cp -r "$root/gst/generator" "$root/gst/plugin" "$copy/gst/"
+  cp -r "$root/gst/generator" "$root/gst/plugin" "$root/gst/server" \
+    "$root/gst/websocket" "$copy/gst/"
   cp -r "$root/kernels" "$copy/"
   [ ! -d "$root/gst/viewer" ] || cp -r "$root/gst/viewer" "$copy/gst/"
   if ! said=$("$self" "$copy"); then
@@ -224,6 +236,10 @@ plant gst/plugin/gstdreamverse.h '#include "../generator/procedural/scene.h"'
 plant gst/plugin/gstnothing.c '#include <string.h>'
 plant gst/plugin/plugin.c '#include "../server/server.h"'
 plant gst/server/server.c '#include "../generator/generator.h"'
+plant gst/server/server.c '#include "wsendpoint.h"'
+plant gst/server/server.c '#include "../plugin/wire.h"'
+plant gst/websocket/wsframe.c '#include <gst/gst.h>'
+plant gst/websocket/wsframe.c '#include "server/client.h"'
 plant kernels/ref/add.c '#include <glib.h>'
 plant kernels/ref/add.c '#include "../../gst/generator/generator.h"'
 plant kernels/tensor.c '#include <cjson/cJSON.h>'

@@ -9,7 +9,8 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=pipelines/packages.sh
 . "$top/pipelines/packages.sh"
 
-everyday=(kernels generator golden plugin project pipelines e2e browser)
+everyday=(kernels generator golden plugin server project pipelines e2e
+  server-e2e browser)
 in_ci=("${everyday[@]}" e2e-large stress asan tsan fuzz soak)
 
 usage='Usage: tests/run.sh [--no-install] [--help] [SUITE...]
@@ -22,9 +23,11 @@ Suites:
               LTX-2
   golden      LTX-2 against kept results, on every backend, in f32 and bf16
   plugin      the elements, one by one
+  server      the parts of dreamverse-server
   project     layers, format, documentation, installation, scripts
   pipelines   every script in pipelines/ and the C program, run
   e2e         whole pipelines at a real socket, every frame accounted for
+  server-e2e  dreamverse-server at real sockets, with procedural slots
   e2e-large   the same at 1920x1088
   browser     headless Chromium plays the stream
   stress      random state changes, slow and many viewers
@@ -56,8 +59,8 @@ for argument; do
       export FUZZ_SECONDS=${FUZZ_SECONDS:-30}
       export DREAMVERSE_SOAK_SEGMENTS=${DREAMVERSE_SOAK_SEGMENTS:-500}
       ;;
-    kernels | generator | golden | plugin | project | pipelines | e2e | e2e-large | browser \
-      | stress | asan | tsan | fuzz | soak | bench)
+    kernels | generator | golden | plugin | server | project | pipelines | e2e \
+      | server-e2e | e2e-large | browser | stress | asan | tsan | fuzz | soak | bench)
       suites+=("$argument")
       ;;
     *)
@@ -116,7 +119,7 @@ registries ()
   registry=$directory/log/registry.bin
   [ -s "$registry" ] || env -u GST_PLUGIN_PATH -u GST_PLUGIN_PATH_1_0 \
     GST_REGISTRY_1_0="$registry" gst-inspect-1.0 fakesink >/dev/null 2>&1
-  for part in unit/plugin stress e2e project browser; do
+  for part in unit/plugin stress e2e project server browser; do
     if [ -d "$directory/tests/$part" ] \
       && [ ! -s "$directory/tests/$part/registry.bin" ]; then
       cp "$registry" "$directory/tests/$part/registry.bin"
@@ -220,13 +223,13 @@ for suite in "${suites[@]}"; do
       build "$top/build-asan" -Db_sanitize=address,undefined -Db_lundef=false \
         && meson_test "$top/build-asan" asan --timeout-multiplier 5 \
           --suite kernels --suite generator --suite golden --suite plugin \
-          --suite stress
+          --suite server --suite stress
       ;;
     tsan)
       build "$top/build-tsan" -Db_sanitize=thread -Db_lundef=false \
         && meson_test "$top/build-tsan" tsan --timeout-multiplier 10 \
-          --suite kernels --suite generator --suite plugin --suite stress \
-          --suite tsan
+          --suite kernels --suite generator --suite plugin --suite server \
+          --suite stress --suite tsan
       ;;
     fuzz)
       CC=clang build "$top/build-fuzz" -Dfuzzing=enabled -Dtests=disabled \

@@ -16,6 +16,7 @@ typedef struct {
   guint port;                        /* 8009; 0: any that is free */
   gchar *tls_certificate, *tls_key;  /* PEM files */
   gchar *token;                      /* bearer token; NULL: none */
+  gchar *token_file;                 /* one a line; NULL: none */
   gchar **allowed_origins;           /* NULL: any */
   gchar *client_directory;           /* static files at /; NULL: viewer */
   gboolean devtools;                 /* preset and adapter endpoints */
@@ -26,10 +27,17 @@ typedef struct {
   guint64 max_message_bytes;         /* 21 MiB: an image of 15 */
   guint64 max_unsent_bytes;          /* beyond it generation is held */
   guint unsent_patience_s;           /* 15: so long, then the session ends */
+  guint ping_interval_s;             /* 20 */
+  guint pong_timeout_s;              /* 20: so long, then the client is cut */
+  gchar **trusted_proxies; /* addresses whose X-Forwarded-For counts */
+  guint agent_port;        /* HAProxy's agent-check; 0: none */
+  gchar *service_name;     /* "ltx2-streaming-backend" */
+  gchar *presets;          /* file of /curated-presets; NULL: none */
 
   /* slots */
   guint slots;     /* 1 */
-  gchar **devices; /* one a slot, "cpu", "cuda:0" */
+  gchar **devices; /* "cpu", "cuda:0"; slot n has that of n modulo their
+                    * number; NULL: "auto" */
   gchar *model, *dtype;
   gchar **loras;
   gchar *steps;
@@ -75,5 +83,29 @@ typedef struct {
   guint session_log_files;   /* kept; 5 */
   gboolean log_prompts;      /* TRUE */
 } DvsSettings;
+
+/* The defaults. */
+DvsSettings *dvs_settings_new (void);
+void dvs_settings_free (DvsSettings *settings);
+/* Every error of these names file or flag, key, value and what is allowed. */
+gboolean dvs_settings_read (
+    DvsSettings *settings, const gchar *file, GError **error);
+/* @source: who says so, "--port". A list's value is one more item of it. */
+gboolean dvs_settings_set (DvsSettings *settings, const gchar *key,
+    const gchar *value, const gchar *source, GError **error);
+/* TRUE: @key takes no value on the command line: it alone means true. */
+gboolean dvs_settings_is_switch (const gchar *key);
+/* What no single key can be wrong about, and that files can be read. */
+gboolean dvs_settings_check (const DvsSettings *settings, GError **error);
+/* Takes what may change in a running server; NULL, or the keys that changed and
+ * may not. */
+gchar *dvs_settings_reload (DvsSettings *settings, DvsSettings *fresh);
+/* "cpu", "cuda:0", "auto" */
+const gchar *dvs_settings_device (const DvsSettings *settings, guint slot);
+
+/* To be freed: every key as a flag, explained; a key file, with @explained
+ * comments and all commented out. */
+gchar *dvs_settings_help (void);
+gchar *dvs_settings_text (const DvsSettings *settings, gboolean explained);
 
 #endif
