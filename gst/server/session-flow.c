@@ -146,7 +146,7 @@ start_stream (DvsSession *session)
   g_ptr_array_set_size (session->locked, 0);
   session->auto_failed = 0;
   session->dry = session->told_dry = session->cap_wait = FALSE;
-  session->seed_due = reason != DVS_RESET_INIT;
+  session->seed_due = reason != DVS_RESET_INIT && !session->clip;
   if (reason != DVS_RESET_INIT)
     session->iteration++;
   session->stream = TRUE;

@@ -234,6 +234,8 @@ guint dvs_session_cap (const DvsSession *session);
 gboolean dvs_session_clip_done (const DvsSession *session);
 
 /* ---- session-stream.c ---- */
+/* What waited for the first media's time; of a session that is over it is
+ * dropped. */
 void dvs_session_release_delayed (DvsSession *session);
 /* Segments that count are not complete yet. */
 gboolean dvs_session_media_due (const DvsSession *session);

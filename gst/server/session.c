@@ -56,6 +56,7 @@ stop (DvsSession *session)
   dvs_session_drop_prompts (session, &i, &i);
   g_queue_clear_full (&session->inbox, (GDestroyNotify)dvs_message_free);
   session->inbox_bytes = 0;
+  dvs_session_release_delayed (session);
   dvs_session_segments_clear (session);
   dvs_session_drop_image (session);
   session->question = FALSE;
