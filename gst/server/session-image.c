@@ -8,6 +8,7 @@
 
 #include "session-message.h"
 
+#define NOT_DATA_URL "initial_image.data_url must be a base64 data URL."
 #define NOT_BASE64 "initial_image.data_url is not valid base64 data."
 
 /* Splits "data:<mime>;base64,<data>"; the type to be freed, in lower case. */
@@ -28,6 +29,12 @@ split_url (const gchar *url, gchar **mime)
   return url + size + strlen (";base64,");
 }
 
+static gboolean
+is_base64 (gchar c)
+{
+  return g_ascii_isalnum (c) || c == '+' || c == '/' || c == '=';
+}
+
 /* Base64 without the white space in it, to be freed; NULL: something else is
  * in it. */
 static gchar *
@@ -36,13 +43,12 @@ squeeze (const gchar *data, gsize *size)
   gchar *squeezed = g_malloc (strlen (data) + 1);
 
   for (*size = 0; *data; data++) {
-    if (g_ascii_isspace (*data))
-      continue;
-    if (!g_ascii_isalnum (*data) && !strchr ("+/=", *data)) {
+    if (is_base64 (*data)) {
+      squeezed[(*size)++] = *data;
+    } else if (!g_ascii_isspace (*data)) {
       g_free (squeezed);
       return NULL;
     }
-    squeezed[(*size)++] = *data;
   }
   squeezed[*size] = '\0';
   return squeezed;
@@ -94,33 +100,51 @@ mime_known (const gchar *mime)
          strcmp (mime, "image/webp") == 0;
 }
 
+static const gchar *
+read_url (const gchar *url, const gchar *said, GBytes **bytes)
+{
+  gchar *mime = NULL, *claim = g_ascii_strdown (said, -1);
+  const gchar *data = split_url (url, &mime), *problem;
+
+  if (!data)
+    problem = NOT_DATA_URL;
+  else if (*claim && strcmp (claim, mime) != 0)
+    problem = "initial_image.mime_type must match the data URL mime type.";
+  else if (!mime_known (mime))
+    problem = "initial_image must be a PNG, JPEG, or WebP image.";
+  else
+    problem = decode (data, bytes);
+  g_free (claim);
+  g_free (mime);
+  return problem;
+}
+
 const gchar *
 dvs_image_read (JsonNode *node, GBytes **bytes)
 {
-  const gchar *data, *problem = NULL;
-  gchar *url, *mime = NULL, *said, *claim;
+  const gchar *url, *problem;
+  JsonNode *data_url;
+  gchar *said;
 
   *bytes = NULL;
   if (!node || JSON_NODE_HOLDS_NULL (node))
     return NULL;
   if (!JSON_NODE_HOLDS_OBJECT (node))
     return "initial_image must be an object.";
-  url = dvs_field_text (json_node_get_object (node), "data_url", G_MAXSIZE);
+  data_url = json_object_get_member (json_node_get_object (node), "data_url");
+  if (!data_url || !dvs_node_truth (data_url))
+    return NULL;
+  if (json_node_get_value_type (data_url) != G_TYPE_STRING)
+    return NOT_DATA_URL;
+  /* Large: not copied. */
+  url = json_node_get_string (data_url);
+  while (g_ascii_isspace (*url))
+    url++;
+  if (!*url)
+    return NULL;
   said = dvs_field_text (
       json_node_get_object (node), "mime_type", DVS_MAX_NAME_BYTES);
-  claim = g_ascii_strdown (said, -1);
-  data = *url ? split_url (url, &mime) : NULL;
-  if (*url && !data)
-    problem = "initial_image.data_url must be a base64 data URL.";
-  else if (data && *claim && strcmp (claim, mime) != 0)
-    problem = "initial_image.mime_type must match the data URL mime type.";
-  else if (data && !mime_known (mime))
-    problem = "initial_image must be a PNG, JPEG, or WebP image.";
-  else if (data)
-    problem = decode (data, bytes);
-  g_free (claim);
+  problem = read_url (url, said, bytes);
   g_free (said);
-  g_free (mime);
-  g_free (url);
   return problem;
 }

@@ -179,7 +179,7 @@ accept (DvsSession *session)
 {
   DvsCheck *check = g_steal_pointer (&session->check);
 
-  switch (check->message ? check->message->type : DVS_MESSAGE_OTHER) {
+  switch (check->type) {
     case DVS_MESSAGE_APPEND:
       dvs_session_queue_raw (session, g_steal_pointer (&check->prompt));
       break;
@@ -188,11 +188,11 @@ accept (DvsSession *session)
       if (session->project && !session->ending)
         accept_simple (session, check);
       break;
+    case DVS_MESSAGE_PROJECT_INIT:
+      accept_project (session, check);
+      break;
     default:
-      if (session->initialised)
-        accept_project (session, check);
-      else
-        accept_session (session, check);
+      accept_session (session, check);
       break;
   }
   check_free (check);
@@ -268,7 +268,7 @@ check_picture (DvsSession *session)
   JsonNode *node = NULL;
   const gchar *problem;
 
-  if (check->message && check->message->type != DVS_MESSAGE_APPEND)
+  if (check->message && check->type != DVS_MESSAGE_APPEND)
     node = json_object_get_member (check->message->object, INITIAL_IMAGE);
   problem = dvs_image_read (node, &check->picture);
   if (problem) {
@@ -315,6 +315,7 @@ check_new (DvsSession *session, DvsMessage *message)
 {
   DvsCheck *check = g_new0 (DvsCheck, 1);
 
+  check->type = session->initialised ? message->type : DVS_MESSAGE_SESSION_INIT;
   check->message = message;
   check->cancellable = g_cancellable_new ();
   dvs_init_parse (

@@ -77,8 +77,8 @@ dvs_text_stripped (const gchar *text, gsize max)
   return g_strndup (text, (gsize)(end - text));
 }
 
-static gboolean
-truth (JsonNode *node)
+gboolean
+dvs_node_truth (JsonNode *node)
 {
   GType type;
 
@@ -121,7 +121,7 @@ dvs_field_text (JsonObject *object, const gchar *name, gsize max)
   JsonNode *node = json_object_get_member (object, name);
   gchar *whole, *text;
 
-  if (!node || !truth (node))
+  if (!node || !dvs_node_truth (node))
     return g_strdup ("");
   whole = stringified (node);
   text = dvs_text_stripped (whole, max);
@@ -134,7 +134,7 @@ dvs_field_bool (JsonObject *object, const gchar *name, gboolean fallback)
 {
   JsonNode *node = json_object_get_member (object, name);
 
-  return node ? truth (node) : fallback;
+  return node ? dvs_node_truth (node) : fallback;
 }
 
 gchar **

@@ -31,6 +31,8 @@ void dvs_message_free (DvsMessage *message);
 /* A field as text, without white space at its ends, at most @max bytes; ""
  * where it is missing, null or otherwise nothing. */
 gchar *dvs_field_text (JsonObject *object, const gchar *name, gsize max);
+/* Whether a value is something. */
+gboolean dvs_node_truth (JsonNode *node);
 gboolean dvs_field_bool (
     JsonObject *object, const gchar *name, gboolean fallback);
 /* Prompts: what is longer than DVS_PROMPT_MAX is cut at a character, since

@@ -84,6 +84,7 @@ typedef struct {
 
 /* A message whose checks go on; others wait meanwhile. */
 typedef struct {
+  DvsMessageType type; /* SESSION_INIT: whatever the first was called */
   DvsMessage *message; /* NULL: no init came */
   DvsInit init;
   DvsPrompt *prompt; /* append_prompt, simple_generate */

@@ -125,24 +125,22 @@ read_escape (Reader *reader, GString *out)
   return TRUE;
 }
 
-/* A string without its quotes and escapes, to be freed; NULL: it is none. */
-static gchar *
-read_string (Reader *reader)
+/* To the next character that means something in a string. */
+static void
+skip_plain (Reader *reader)
 {
-  GString *out;
+  while (reader->pos < reader->end && *reader->pos != '"' &&
+         *reader->pos != '\\' && (guchar)*reader->pos >= 0x20)
+    reader->pos++;
+}
 
-  if (!take (reader, '"')) {
-    no_json (reader);
-    return NULL;
-  }
-  out = g_string_new (NULL);
+/* The rest of a string whose beginning, @from, has no escapes. */
+static gchar *
+read_escaped (Reader *reader, const gchar *from)
+{
+  GString *out = g_string_new_len (from, reader->pos - from);
+
   for (;;) {
-    const gchar *from = reader->pos;
-
-    while (reader->pos < reader->end && *reader->pos != '"' &&
-           *reader->pos != '\\' && (guchar)*reader->pos >= 0x20)
-      reader->pos++;
-    g_string_append_len (out, from, reader->pos - from);
     if (take (reader, '"'))
       return g_string_free (out, FALSE);
     if (!take (reader, '\\')) {
@@ -151,9 +149,30 @@ read_string (Reader *reader)
     }
     if (!read_escape (reader, out))
       break;
+    from = reader->pos;
+    skip_plain (reader);
+    g_string_append_len (out, from, reader->pos - from);
   }
   g_string_free (out, TRUE);
   return NULL;
+}
+
+/* A string without its quotes and escapes, to be freed; NULL: it is none. Most
+ * have no escapes, and some are pictures. */
+static gchar *
+read_string (Reader *reader)
+{
+  const gchar *from;
+
+  if (!take (reader, '"')) {
+    no_json (reader);
+    return NULL;
+  }
+  from = reader->pos;
+  skip_plain (reader);
+  if (take (reader, '"'))
+    return g_strndup (from, (gsize)(reader->pos - 1 - from));
+  return read_escaped (reader, from);
 }
 
 /* ---- numbers ---- */
