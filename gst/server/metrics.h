@@ -33,9 +33,8 @@
 
 /* Histograms: the value is observed, in seconds. */
 #define DVS_TIME_QUEUE "queue_wait_seconds"
-#define DVS_TIME_FIRST_FRAGMENT                                                \
-  "first_fragment_seconds"                       /* of a stream, from          \
-                                                    its init or reset */
+/* Of a stream, from its init or reset. */
+#define DVS_TIME_FIRST_FRAGMENT "first_fragment_seconds"
 #define DVS_TIME_GENERATION "generation_seconds" /* a step, at the worker */
 #define DVS_TIME_STEP "step_seconds"             /* a step, asked to told */
 #define DVS_TIME_MEDIA "media_seconds"     /* first to last byte of a segment */

@@ -17,6 +17,9 @@
 
 typedef struct DvsSession DvsSession;
 
+/* Timers of a session are numbered from 0. */
+#define DVS_SESSION_TIMERS 5
+
 /* What a session is told of the room it is in. */
 typedef struct {
   guint total_slots, available_slots;
@@ -27,7 +30,8 @@ typedef struct {
   /* ---- the client's socket; texts and bytes keep their order ---- */
   void (*send_text) (gpointer host, gchar *text); /* takes @text */
   void (*send_media) (gpointer host, GBytes *bytes);
-  /* After all that was sent. Nothing is sent afterwards. */
+  /* After all that was sent; free_slot comes next. Nothing is sent
+   * afterwards. */
   void (*close) (gpointer host, guint16 code, const gchar *reason);
 
   /* ---- the slot ---- */
@@ -42,7 +46,6 @@ typedef struct {
       const gchar *prompt, const gchar *prompt_id);
   void (*end) (gpointer host, guint epoch, guint index);
   void (*reset) (gpointer host);
-  void (*stop_run) (gpointer host);
   void (*set_reading) (gpointer host, gboolean reading);
   void (*check_picture) (gpointer host, GBytes *bytes,
       GCancellable *cancellable, DvsPictureFunc done, gpointer user);
@@ -61,7 +64,8 @@ typedef struct {
 DvsSession *dvs_session_new (const gchar *client_id,
     const DvsSettings *settings, DvsPrompts *prompts,
     const DvsSessionHost *functions, gpointer host);
-/* Cancels what is under way; calls free_slot if it must, and nothing else. */
+/* Cancels what is under way. Of the host's functions it calls timer (0), log
+ * and, if it must, free_slot. */
 void dvs_session_free (DvsSession *session);
 
 /* The first frame, and every change while it waits. */

@@ -146,6 +146,24 @@ dv_threads (void)
   return (int64_t)gridDim.x * blockDim.x;
 }
 
+/* The remainder of @i by @n, both not negative; the quotient stays in @i. */
+DV_DEVICE int64_t
+dv_split (int64_t *i, int64_t n)
+{
+  int64_t rest;
+
+  if ((((uint64_t)*i | (uint64_t)n) >> 32) == 0) {
+    uint32_t small = (uint32_t)*i / (uint32_t)n;
+
+    rest = *i - (int64_t)small * n;
+    *i = small;
+  } else {
+    rest = *i % n;
+    *i /= n;
+  }
+  return rest;
+}
+
 /* ---- numbers ---- */
 
 struct DvBf16 {

@@ -56,10 +56,10 @@ keep_frame (Run *run, const DvTensor *pixels)
   run->rgb += size;
 }
 
+/* @tensor in host memory. */
 static void
-see (void *user, DvStream *stream, const char *name, const DvTensor *tensor)
+see_host (Run *run, const char *name, const DvTensor *tensor)
 {
-  Run *run = user;
   Golden *golden = run->golden;
   const cJSON *prompt = cJSON_GetObjectItem (run->spec, "prompt");
   const DvTensor *expected;
@@ -85,6 +85,38 @@ see (void *user, DvStream *stream, const char *name, const DvTensor *tensor)
   snprintf (label, sizeof label, "%s: %s", run->layout, full);
   golden_compare (golden, label, &view, expected,
       strcmp (name, "wave") == 0 ? wave_limit : latent_limit);
+}
+
+static void
+see (void *user, DvStream *stream, const char *name, const DvTensor *tensor)
+{
+  Run *run = user;
+  DvTensor host, dense = *tensor;
+  int order[DV_MAX_DIMS], back[DV_MAX_DIMS];
+
+  /* What is shown permuted is dense in memory all the same. */
+  for (int i = 0; i < tensor->n_dims; i++) {
+    int at = i;
+
+    for (; at > 0 && tensor->stride[order[at - 1]] < tensor->stride[i]; at--)
+      order[at] = order[at - 1];
+    order[at] = i;
+  }
+  for (int i = 0; i < tensor->n_dims; i++)
+    back[order[i]] = i;
+  dense = dv_permute (tensor, order);
+  host = dv_tensor_new (tensor->dtype, dense.n_dims, dense.shape);
+  if (!host.data) {
+    golden_fail (run->golden, "no memory for %s", name);
+    return;
+  }
+  dv_copy (stream, &host, &dense);
+  if (dv_stream_status (stream, NULL) == DV_OK) {
+    DvTensor view = dv_permute (&host, back);
+
+    see_host (run, name, &view);
+  }
+  dv_tensor_clear (&host);
 }
 
 /* ---- pictures ---- */

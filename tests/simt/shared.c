@@ -94,11 +94,12 @@ array_at (size_t offset, size_t bytes)
 }
 
 static void
-collision (const Array *array, size_t offset, const char *what, unsigned other)
+collision (const Array *array, size_t offset, const char *mine,
+    const char *theirs, unsigned other)
 {
-  simt_fault ("%s byte %zu of \"%s\", which thread %u of the block does too "
-              "without a barrier in between",
-      what, offset - array->start, array->name, other);
+  simt_fault ("%s byte %zu of \"%s\", which thread %u of the block %s without "
+              "a barrier in between",
+      mine, offset - array->start, array->name, other, theirs);
 }
 
 /* Whether the running thread comes after what @other did when its warp's time
@@ -126,8 +127,7 @@ read_byte (const Array *array, size_t offset)
     simt_fault ("reads byte %zu of \"%s\", to which a copy is still under way",
         offset - array->start, array->name);
   if (s->written == run->epoch && !after (s->writer, s->write_clock))
-    collision (
-        array, offset, "reads, and writes in another thread,", s->writer);
+    collision (array, offset, "reads", "writes", s->writer);
   if (s->read != run->epoch)
     s->reader = (uint16_t)me;
   else if (s->reader != me && s->reader != EVERYONE) {
@@ -146,11 +146,11 @@ write_byte (const Array *array, size_t offset, bool pending)
   Shadow *s = &shadow[offset];
 
   if (s->written == run->epoch && !after (s->writer, s->write_clock))
-    collision (array, offset, "writes", s->writer);
+    collision (array, offset, "writes", "writes", s->writer);
   if (s->read == run->epoch &&
       (s->reader == EVERYONE || !after (s->reader & ~SEVERAL, s->read_clock) ||
           (s->reader & SEVERAL && run->thread->synced <= s->read_clock)))
-    collision (array, offset, "writes, and reads in another thread,",
+    collision (array, offset, "writes", "reads",
         s->reader == EVERYONE ? 0 : s->reader & ~SEVERAL);
   s->written = run->epoch;
   s->writer = (uint16_t)run->thread->index;

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Moves between space and channels on a GPU: ops.h, DvShuffle.
+ *
+ * Where a cell has 2, 4 or 8 places, a thread moves eight channels of all of
+ * them, so that both sides are accessed in whole chunks: what is interleaved
+ * on the deep side turns round in registers.  The rest goes an element a
+ * thread, in the order of the output.
+ *
+ * Threads: see dvcuda.h.
+ */
+#include "simt.cuh"
+
+#define THREADS 256
+
+struct Shuffle {
+  DvView out, x;
+  int factor[3];
+  int drop, columns_first, add;
+  int64_t group, tiles, places;
+};
+
+/* Place @i of a cell: its offset along each axis. */
+DV_DEVICE void
+offset_of (const Shuffle &p, int i, int offset[3])
+{
+  if (p.columns_first) {
+    offset[1] = i % p.factor[1];
+    i /= p.factor[1];
+    offset[2] = i % p.factor[2];
+    offset[0] = i / p.factor[2];
+  } else {
+    offset[2] = i % p.factor[2];
+    i /= p.factor[2];
+    offset[1] = i % p.factor[1];
+    offset[0] = i / p.factor[1];
+  }
+}
+
+/* The inverse. */
+DV_DEVICE int
+place_of (const Shuffle &p, const int offset[3])
+{
+  if (p.columns_first)
+    return (offset[0] * p.factor[2] + offset[2]) * p.factor[1] + offset[1];
+  return (offset[0] * p.factor[1] + offset[1]) * p.factor[2] + offset[2];
+}
+
+/* Splits @i into a cell of @t, whose last axis goes fastest. */
+DV_DEVICE void
+cell_of (const DvView &t, int64_t i, int64_t cell[3])
+{
+  cell[2] = dv_split (&i, t.shape[2]);
+  cell[1] = dv_split (&i, t.shape[1]);
+  cell[0] = i;
+}
+
+DV_DEVICE int64_t
+at (const DvView &t, const int64_t cell[3])
+{
+  return cell[0] * t.stride[0] + cell[1] * t.stride[1] + cell[2] * t.stride[2];
+}
+
+/* Where place @i of the deep side's @cell is on the wide side; false: in a
+ * frame that is dropped. */
+DV_DEVICE bool
+wide_cell (const Shuffle &p, const int64_t cell[3], int i, int64_t to[3])
+{
+  int offset[3];
+
+  offset_of (p, i, offset);
+  for (int a = 0; a < 3; a++)
+    to[a] = cell[a] * p.factor[a] + offset[a];
+  to[0] -= p.drop;
+  return to[0] >= 0;
+}
+
+/* Eight elements, or @n, of the output. */
+DV_DEVICE void
+give (const Shuffle &p, int64_t to, int64_t n, const float v[DV_CHUNK])
+{
+  float sum[DV_CHUNK];
+
+  if (!p.add) {
+    dv_set8 (p.out, to, n, v);
+    return;
+  }
+  dv_get8 (p.out, to, n, sum);
+  for (int i = 0; i < DV_CHUNK; i++)
+    sum[i] = v[i] + sum[i];
+  dv_set8 (p.out, to, n, sum);
+}
+
+/* Eight channels of all places of a cell of the output. */
+template <int PLACES>
+DV_KERNEL
+DV_BOUNDS (THREADS) deepen (Shuffle p, int64_t chunks, int64_t count)
+{
+  for (int64_t i = dv_thread (); i < count; i += dv_threads ()) {
+    int64_t number = i, c = DV_CHUNK * dv_split (&number, chunks);
+    int64_t n = p.x.shape[3] - c, cell[3], from[3];
+    float v[PLACES][DV_CHUNK], turned[DV_CHUNK];
+
+    n = n < DV_CHUNK ? n : DV_CHUNK;
+    cell_of (p.out, number, cell);
+    DV_UNROLL
+    for (int k = 0; k < PLACES; k++) {
+      (void)wide_cell (p, cell, k, from);
+      dv_get8 (p.x, at (p.x, from) + c, n, v[k]);
+    }
+    DV_UNROLL
+    for (int k = 0; k < PLACES; k++) {
+      DV_UNROLL
+      for (int j = 0; j < DV_CHUNK; j++)
+        turned[j] = v[(DV_CHUNK * k + j) % PLACES][(DV_CHUNK * k + j) / PLACES];
+      if (DV_CHUNK * k < n * PLACES)
+        give (p, at (p.out, cell) + c * PLACES + DV_CHUNK * k,
+            n * PLACES - DV_CHUNK * k, turned);
+    }
+  }
+}
+
+/* Eight channels of all places of a cell of x. */
+template <int PLACES>
+DV_KERNEL
+DV_BOUNDS (THREADS) widen (Shuffle p, int64_t chunks, int64_t count)
+{
+  int64_t channels = p.x.shape[3] / PLACES;
+
+  for (int64_t i = dv_thread (); i < count; i += dv_threads ()) {
+    int64_t number = i, c = DV_CHUNK * dv_split (&number, chunks);
+    int64_t n = channels - c, cell[3], to[3];
+    float v[PLACES][DV_CHUNK], turned[DV_CHUNK];
+
+    n = n < DV_CHUNK ? n : DV_CHUNK;
+    cell_of (p.x, number, cell);
+    DV_UNROLL
+    for (int k = 0; k < PLACES; k++) {
+      dv_get8 (p.x, at (p.x, cell) + c * PLACES + DV_CHUNK * k,
+          n * PLACES - DV_CHUNK * k, turned);
+      DV_UNROLL
+      for (int j = 0; j < DV_CHUNK; j++)
+        v[(DV_CHUNK * k + j) % PLACES][(DV_CHUNK * k + j) / PLACES] = turned[j];
+    }
+    DV_UNROLL
+    for (int k = 0; k < PLACES; k++)
+      if (wide_cell (p, cell, k, to))
+        for (int64_t tile = 0; tile < p.tiles; tile++)
+          give (p, at (p.out, to) + tile * channels + c, n, v[k]);
+  }
+}
+
+/* ---- an element a thread ---- */
+
+DV_DEVICE float
+deep_value (const Shuffle &p, const int64_t cell[3], int64_t channel)
+{
+  float sum = 0;
+
+  for (int64_t i = channel * p.group; i < (channel + 1) * p.group; i++) {
+    int64_t c = i, from[3];
+    int place = (int)dv_split (&c, p.places);
+
+    (void)wide_cell (p, cell, place, from);
+    sum += dv_get (p.x, at (p.x, from) + c);
+  }
+  return p.group == 1 ? sum : sum / (float)p.group;
+}
+
+DV_DEVICE float
+wide_value (const Shuffle &p, const int64_t cell[3], int64_t channel)
+{
+  int64_t channels = p.x.shape[3] / p.places, from[3];
+  int offset[3];
+
+  for (int a = 0; a < 3; a++) {
+    from[a] = cell[a] + (a == 0 ? p.drop : 0);
+    offset[a] = (int)dv_split (&from[a], p.factor[a]);
+  }
+  return dv_get (p.x,
+      at (p.x, from) + channel % channels * p.places + place_of (p, offset));
+}
+
+DV_KERNEL
+DV_BOUNDS (THREADS) shuffle (Shuffle p, int deep, int64_t count)
+{
+  for (int64_t i = dv_thread (); i < count; i += dv_threads ()) {
+    int64_t number = i, c = dv_split (&number, p.out.shape[3]), cell[3], to;
+    float v;
+
+    cell_of (p.out, number, cell);
+    v = deep ? deep_value (p, cell, c) : wide_value (p, cell, c);
+    to = at (p.out, cell) + c;
+    if (p.add)
+      v += dv_get (p.out, to);
+    dv_set (p.out, to, v);
+  }
+}
+
+/* ---- the entry ---- */
+
+static int64_t
+cells_of (const DvTensor *t)
+{
+  return t->shape[0] * t->shape[1] * t->shape[2];
+}
+
+template <int PLACES>
+static void
+launch (const DvShuffle *p, const Shuffle &how, cudaStream_t queue)
+{
+  bool deep = p->kind == DV_SPACE_TO_DEPTH;
+  int64_t channels = p->x->shape[3] / (deep ? 1 : PLACES);
+  int64_t chunks = (channels + DV_CHUNK - 1) / DV_CHUNK;
+  int64_t count = cells_of (deep ? p->out : p->x) * chunks;
+
+  if (deep)
+    DV_LAUNCH (deepen<PLACES>, dv_blocks (count, THREADS), THREADS, 0, queue,
+        how, chunks, count);
+  else
+    DV_LAUNCH (widen<PLACES>, dv_blocks (count, THREADS), THREADS, 0, queue,
+        how, chunks, count);
+}
+
+DvStatus
+dv_cuda_shuffle (
+    DvStream *stream, const void *args, void *workspace, DvError *error)
+{
+  const DvShuffle *p = (const DvShuffle *)args;
+  cudaStream_t queue = dv_cuda_queue (stream);
+  int64_t count = dv_tensor_count (p->out);
+  bool deep = p->kind == DV_SPACE_TO_DEPTH;
+  Shuffle how = {};
+
+  how.out = dv_view (p->out);
+  how.x = dv_view (p->x);
+  how.places = 1;
+  for (int a = 0; a < 3; a++) {
+    how.factor[a] = p->factor[a];
+    how.places *= p->factor[a];
+  }
+  how.drop = deep ? 0 : p->drop;
+  how.columns_first = p->columns_first;
+  how.add = p->add;
+  how.group = deep && p->group > 0 ? p->group : 1;
+  how.tiles = !deep && p->tile > 0 ? p->tile : 1;
+  if (how.group == 1 && how.places == 8)
+    launch<8> (p, how, queue);
+  else if (how.group == 1 && how.places == 4)
+    launch<4> (p, how, queue);
+  else if (how.group == 1 && how.places == 2)
+    launch<2> (p, how, queue);
+  else
+    DV_LAUNCH (shuffle, dv_blocks (count, THREADS), THREADS, 0, queue, how,
+        (int)deep, count);
+  return dv_cuda_launched ("pixel shuffle", error);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A device whose memory is not the host's, made of the one that is opened:
+ * what it hands out can only be touched while one of its ops or copies runs,
+ * its weights live there, and what goes out to the host arrives no sooner than
+ * somebody waits for it.  So code that would fail on a GPU fails here.
+ *
+ * Programs that link it (-Wl,--wrap=dv_device_open) get every device so.
+ *
+ * Threads: one device of a process, one thread at a time.
+ */
+#ifndef APART_H
+#define APART_H
+
+#include <stdint.h>
+
+/* Bytes of memory that the next devices have; the default is 2 GiB. What does
+ * not fit is not to be had. */
+void apart_limit (uint64_t bytes);
+/* Bytes in use, and the most that ever were since apart_limit(). */
+uint64_t apart_used (void);
+uint64_t apart_peak (void);
+/* Copies to the host that waited until they were asked for. */
+unsigned apart_late (void);
+
+#endif
