@@ -132,6 +132,18 @@ missing_second_barrier (float *y)
 }
 
 DV_KERNEL
+write_after_read (float *y)
+{
+  DV_SHARED (float, tile, [THREADS]);
+
+  tile[threadIdx.x] = 1;
+  __syncthreads ();
+  y[threadIdx.x] = tile[THREADS - 1 - threadIdx.x];
+  if (threadIdx.x >= DV_WARP)
+    tile[threadIdx.x] = 2;
+}
+
+DV_KERNEL
 missing_warp_barrier (float *y)
 {
   DV_SHARED (float, tile, [THREADS]);
@@ -306,6 +318,7 @@ planted (const char *name, float *x, float *y, int n, float *other)
   PLANT (dynamic_past_the_end, 1, (THREADS - 1) * 4, y)
   PLANT (missing_barrier, 1, 0, y)
   PLANT (missing_second_barrier, 1, 0, y)
+  PLANT (write_after_read, 1, 0, y)
   PLANT (missing_warp_barrier, 1, 0, y)
   PLANT (warp_barrier, 1, 0, y)
   PLANT (divergent_barrier, 1, 0, y)
