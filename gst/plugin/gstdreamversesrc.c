@@ -50,8 +50,9 @@ GST_ELEMENT_REGISTER_DEFINE (
 
 /* ---- settings and runs ---- */
 
-static void
-settings_copy (GstDreamverseSettings *to, const GstDreamverseSettings *from)
+void
+gst_dreamverse_settings_copy (
+    GstDreamverseSettings *to, const GstDreamverseSettings *from)
 {
   *to = *from;
   to->model = g_strdup (from->model);
@@ -62,8 +63,8 @@ settings_copy (GstDreamverseSettings *to, const GstDreamverseSettings *from)
   to->start_image = g_strdup (from->start_image);
 }
 
-static void
-settings_clear (GstDreamverseSettings *settings)
+void
+gst_dreamverse_settings_clear (GstDreamverseSettings *settings)
 {
   g_clear_pointer (&settings->model, g_free);
   g_clear_pointer (&settings->device, g_free);
@@ -79,7 +80,7 @@ run_new (const GstDreamverseSettings *settings)
   GstDreamverseRun *run = g_new0 (GstDreamverseRun, 1);
 
   run->refcount = 1;
-  settings_copy (&run->settings, settings);
+  gst_dreamverse_settings_copy (&run->settings, settings);
   run->group_id = gst_util_group_id_next ();
   gst_dreamverse_queue_init (&run->queue);
   return run;
@@ -102,7 +103,7 @@ gst_dreamverse_run_unref (GstDreamverseRun *run)
     gst_buffer_pool_set_active (run->pool, FALSE);
   gst_clear_object (&run->pool);
   g_clear_pointer (&run->model, dv_model_unref);
-  settings_clear (&run->settings);
+  gst_dreamverse_settings_clear (&run->settings);
   g_free (run);
 }
 
@@ -347,6 +348,8 @@ gst_dreamverse_src_change_state (GstElement *element, GstStateChange transition)
     if (src->run)
       stop (src);
   }
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL)
+    gst_dreamverse_src_forget_model (src);
   g_mutex_lock (&src->lock);
   live = src->run ? src->run->settings.is_live : src->settings.is_live;
   g_mutex_unlock (&src->lock);
@@ -384,8 +387,9 @@ gst_dreamverse_src_finalize (GObject *object)
     gst_caps_replace (&src->lane[i].caps, NULL);
   gst_flow_combiner_free (src->flow);
   gst_clear_object (&src->clock);
+  gst_dreamverse_src_forget_model (src);
   gst_dreamverse_steering_clear (&src->steering);
-  settings_clear (&src->settings);
+  gst_dreamverse_settings_clear (&src->settings);
   g_cond_clear (&src->cond);
   g_mutex_clear (&src->lock);
   G_OBJECT_CLASS (gst_dreamverse_src_parent_class)->finalize (object);

@@ -9,6 +9,7 @@
 #include "gstdreamversesrcworker.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define GST_CAT_DEFAULT gst_dreamverse_src_debug
 
@@ -34,9 +35,8 @@ start_opening (GstDreamverseWorker *w)
             OPEN_CODE, "Opening the model"));
 }
 
-void
-gst_dreamverse_src_end_opening (GstDreamverseSrc *src, GstDreamverseRun *run,
-    GstProgressType type, const gchar *text)
+static gboolean
+take_opening (GstDreamverseSrc *src, GstDreamverseRun *run)
 {
   gboolean opening;
 
@@ -44,9 +44,32 @@ gst_dreamverse_src_end_opening (GstDreamverseSrc *src, GstDreamverseRun *run,
   opening = run->opening;
   run->opening = FALSE;
   g_mutex_unlock (&src->lock);
-  if (opening)
+  return opening;
+}
+
+void
+gst_dreamverse_src_end_opening (GstDreamverseSrc *src, GstDreamverseRun *run,
+    GstProgressType type, const gchar *text)
+{
+  if (take_opening (src, run))
     gst_element_post_message (GST_ELEMENT (src),
         gst_message_new_progress (GST_OBJECT (src), type, OPEN_CODE, text));
+}
+
+/* A PROGRESS message with a field more than its kind has. */
+static void
+post_progress (GstDreamverseSrc *src, GstProgressType type, const gchar *text,
+    gdouble fraction, const DvModelInfo *info)
+{
+  GstMessage *message =
+      gst_message_new_progress (GST_OBJECT (src), type, OPEN_CODE, text);
+  GstStructure *s = gst_message_writable_structure (message);
+
+  gst_structure_set (
+      s, GST_DREAMVERSE_FIELD_FRACTION, G_TYPE_DOUBLE, fraction, NULL);
+  if (info)
+    gst_dreamverse_structure_set_model (s, info);
+  gst_element_post_message (GST_ELEMENT (src), message);
 }
 
 static void
@@ -63,9 +86,8 @@ report_load (void *user, uint64_t done, uint64_t total)
   text = g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
                           " bytes loaded",
       (guint64)done, (guint64)total);
-  gst_element_post_message (
-      GST_ELEMENT (w->src), gst_message_new_progress (GST_OBJECT (w->src),
-                                GST_PROGRESS_TYPE_CONTINUE, OPEN_CODE, text));
+  post_progress (w->src, GST_PROGRESS_TYPE_CONTINUE, text,
+      (gdouble)done / (gdouble)total, NULL);
   g_free (text);
 }
 
@@ -168,6 +190,94 @@ lora_clear (gpointer lora)
   free ((char *)((DvLoraSpec *)lora)->path);
 }
 
+/* ---- the model of an earlier run ---- */
+
+static gboolean
+same_loras (gchar **a, gchar **b)
+{
+  static gchar *none[] = {NULL};
+
+  return g_strv_equal ((const gchar *const *)(a ? a : none),
+      (const gchar *const *)(b ? b : none));
+}
+
+/* Whether these settings would open what is kept. */
+static gboolean
+is_kept (const GstDreamverseKept *kept, const GstDreamverseSettings *settings,
+    const DvModelSpec *spec)
+{
+  return kept->model && kept->width == spec->width &&
+         kept->height == spec->height &&
+         kept->settings.frames == settings->frames &&
+         kept->settings.threads == settings->threads &&
+         kept->settings.memory_budget == settings->memory_budget &&
+         g_strcmp0 (kept->settings.model, settings->model) == 0 &&
+         g_strcmp0 (kept->settings.device, settings->device) == 0 &&
+         g_strcmp0 (kept->settings.dtype, settings->dtype) == 0 &&
+         same_loras (kept->settings.loras, settings->loras);
+}
+
+/* What is kept of another model goes before the next is opened: there may be
+ * no room for both. */
+static DvModel *
+take_kept (GstDreamverseSrc *src, const GstDreamverseSettings *settings,
+    const DvModelSpec *spec)
+{
+  DvModel *model = NULL;
+
+  g_mutex_lock (&src->lock);
+  if (is_kept (&src->kept, settings, spec))
+    model = dv_model_ref (src->kept.model);
+  g_mutex_unlock (&src->lock);
+  if (!model)
+    gst_dreamverse_src_forget_model (src);
+  return model;
+}
+
+static void
+keep (GstDreamverseWorker *w, DvModel *model, const DvModelSpec *spec)
+{
+  GstDreamverseSrc *src = w->src;
+
+  g_mutex_lock (&src->lock);
+  /* One whose run is over would be kept by an element in NULL. */
+  if (!src->kept.model && src->run == w->run) {
+    src->kept.model = dv_model_ref (model);
+    src->kept.width = spec->width;
+    src->kept.height = spec->height;
+    gst_dreamverse_settings_copy (&src->kept.settings, &w->run->settings);
+  }
+  g_mutex_unlock (&src->lock);
+}
+
+void
+gst_dreamverse_src_forget_model (GstDreamverseSrc *src)
+{
+  GstDreamverseKept kept;
+
+  g_mutex_lock (&src->lock);
+  kept = src->kept;
+  memset (&src->kept, 0, sizeof src->kept);
+  g_mutex_unlock (&src->lock);
+  g_clear_pointer (&kept.model, dv_model_unref);
+  gst_dreamverse_settings_clear (&kept.settings);
+}
+
+/* A step that was left behind ends first: the next would need its memory. */
+static gboolean
+wait_alone (GstDreamverseWorker *w)
+{
+  GstDreamverseSrc *src = w->src;
+
+  g_mutex_lock (&src->lock);
+  while (src->generating && !g_atomic_int_get (&w->run->cancelled))
+    gst_dreamverse_src_wait (src);
+  w->alone = !src->generating;
+  src->generating |= w->alone;
+  g_mutex_unlock (&src->lock);
+  return w->alone;
+}
+
 static DvModel *
 open_model (GstDreamverseWorker *w, DvError *error)
 {
@@ -193,7 +303,11 @@ open_model (GstDreamverseWorker *w, DvError *error)
       read_loras (settings->loras, loras, error) == DV_OK) {
     spec.loras = (const DvLoraSpec *)loras->data;
     spec.n_loras = loras->len;
-    model = dv_model_open (&spec, error);
+    model = take_kept (w->src, settings, &spec);
+    if (!model)
+      model = dv_model_open (&spec, error);
+    if (model)
+      keep (w, model, &spec);
   }
   g_array_unref (loras);
   return model;
@@ -208,6 +322,8 @@ gst_dreamverse_worker_open (GstDreamverseWorker *w)
   DvError error = {0};
   DvModel *model;
 
+  if (!wait_alone (w))
+    return FALSE;
   start_opening (w);
   model = open_model (w, &error);
   if (!model)
@@ -222,8 +338,9 @@ gst_dreamverse_worker_open (GstDreamverseWorker *w)
   }
   GST_INFO_OBJECT (
       w->src, "model \"%s\" on %s is open", run->info->name, run->info->device);
-  gst_dreamverse_src_end_opening (
-      w->src, run, GST_PROGRESS_TYPE_COMPLETE, "The model is open");
+  if (take_opening (w->src, run))
+    post_progress (w->src, GST_PROGRESS_TYPE_COMPLETE, "The model is open", 1.0,
+        run->info);
   g_mutex_lock (&w->src->lock);
   run->model = model;
   run->opened = TRUE;

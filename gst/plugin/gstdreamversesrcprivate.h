@@ -52,6 +52,13 @@ typedef struct {
   gboolean is_live;
 } GstDreamverseSettings;
 
+/* The model that was opened last, until NULL: the next run finds it warm. */
+typedef struct {
+  DvModel *model; /* NULL: none */
+  GstDreamverseSettings settings;
+  guint32 width, height; /* that it was planned for */
+} GstDreamverseKept;
+
 /* From READY->PAUSED to PAUSED->READY. The generation thread holds a reference
  * of its own, so that a step which does not end in time is left behind. */
 typedef struct {
@@ -114,6 +121,9 @@ struct _GstDreamverseSrc {
   /* Set while no pad is active only. */
   GstDreamverseRun *run;
   GThread *thread;
+  gboolean generating; /* a generation thread is at work, maybe one that was
+                        * left behind */
+  GstDreamverseKept kept;
 
   gboolean playing;
   GstClock *clock;          /* while playing */
@@ -130,6 +140,9 @@ GST_DEBUG_CATEGORY_EXTERN (gst_dreamverse_src_debug);
 
 /* ---- gstdreamversesrc.c ---- */
 
+void gst_dreamverse_settings_copy (
+    GstDreamverseSettings *to, const GstDreamverseSettings *from);
+void gst_dreamverse_settings_clear (GstDreamverseSettings *settings);
 GstDreamverseRun *gst_dreamverse_run_ref (GstDreamverseRun *run);
 void gst_dreamverse_run_unref (GstDreamverseRun *run);
 /* Lets go of the lock, and then frees what the queue has dropped. */
@@ -210,6 +223,8 @@ typedef struct {
 
 /* ---- gstdreamversesrcopen.c ---- */
 
+/* Lets go of the model that is kept for the next run. */
+void gst_dreamverse_src_forget_model (GstDreamverseSrc *src);
 /* Says how opening the model ended, unless that was said. */
 void gst_dreamverse_src_end_opening (GstDreamverseSrc *src,
     GstDreamverseRun *run, GstProgressType type, const gchar *text);

@@ -389,6 +389,8 @@ gst_dreamverse_src_worker (gpointer data)
 
   g_mutex_lock (&src->lock);
   run->finished = TRUE;
+  if (w.alone)
+    src->generating = FALSE;
   g_cond_broadcast (&src->cond);
   g_mutex_unlock (&src->lock);
   gst_dreamverse_run_unref (run);

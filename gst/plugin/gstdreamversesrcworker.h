@@ -17,6 +17,7 @@ G_BEGIN_DECLS
 typedef struct {
   GstDreamverseSrc *src;
   GstDreamverseRun *run;
+  gboolean alone; /* no other generation thread is at work */
   DvSession *session;
   GstDreamverseImage *image;
   DvSteps steps;

@@ -203,7 +203,8 @@ gst_soup_websocket_sink_event (GstBaseSink *base, GstEvent *event)
     case GST_EVENT_EOS:
       gst_soup_websocket_sink_post (self, ws_event_new (WS_EVENT_EOS), TRUE);
       /* Whoever hears of the end may end the process. */
-      if (!ws_endpoint_drain (self->route->endpoint, EOS_PATIENCE))
+      if (!ws_endpoint_drain (self->route->endpoint,
+              self->limits.recover == WS_RECOVER_WAIT ? -1 : EOS_PATIENCE))
         GST_INFO_OBJECT (
             self, "some viewers do not have everything at the end");
       break;

@@ -45,6 +45,7 @@ GST_DEBUG_CATEGORY (gst_soup_websocket_sink_debug);
 
 #define DEFAULT_ADDRESS "127.0.0.1"
 #define DEFAULT_PORT 8080
+#define DEFAULT_LISTEN TRUE
 #define DEFAULT_PATH "/ws"
 #define DEFAULT_SERVE_VIEWER TRUE
 #define DEFAULT_MAX_CLIENTS 1000
@@ -61,6 +62,7 @@ enum {
   PROP_0,
   PROP_ADDRESS,
   PROP_PORT,
+  PROP_LISTEN,
   PROP_PATH,
   PROP_TLS_CERTIFICATE,
   PROP_TLS_KEY,
@@ -100,6 +102,8 @@ gst_soup_websocket_sink_recover_policy_get_type (void)
   static const GEnumValue values[] = {
       {WS_RECOVER_NONE, "Nothing until the hard limit, then it is dropped",
           "none"},
+      {WS_RECOVER_WAIT, "Nothing; at the hard limit the pipeline waits for it",
+          "wait"},
       {WS_RECOVER_LATEST, "On to the next keyframe that comes", "latest"},
       {WS_RECOVER_SOFT_LIMIT, "On to the oldest keyframe within the soft limit",
           "soft-limit"},
@@ -149,6 +153,11 @@ install_properties (GObjectClass *class)
           "Port to listen on. 0 takes any that is free: read it back once "
           "the element is READY.",
           0, 65535, DEFAULT_PORT, READY));
+  g_object_class_install_property (class, PROP_LISTEN,
+      g_param_spec_boolean ("listen", "Listen",
+          "Listen on the port. If not, there are no viewers but those that "
+          "add-connection brings.",
+          DEFAULT_LISTEN, READY));
   g_object_class_install_property (class, PROP_PATH,
       g_param_spec_string ("path", "Path",
           "Path of the WebSocket. Sinks of a process may share a port under "
@@ -314,6 +323,7 @@ gst_soup_websocket_sink_init (GstSoupWebsocketSink *self)
 {
   self->address = g_strdup (DEFAULT_ADDRESS);
   self->port = DEFAULT_PORT;
+  self->listen = DEFAULT_LISTEN;
   self->path = g_strdup (DEFAULT_PATH);
   self->serve_viewer = DEFAULT_SERVE_VIEWER;
   self->limits.max_clients = DEFAULT_MAX_CLIENTS;
@@ -373,6 +383,9 @@ gst_soup_websocket_sink_set_property (
       break;
     case PROP_PORT:
       self->port = g_value_get_uint (value);
+      break;
+    case PROP_LISTEN:
+      self->listen = g_value_get_boolean (value);
       break;
     case PROP_PATH:
       set_string (&self->path, value);
@@ -437,6 +450,9 @@ gst_soup_websocket_sink_get_property (
       break;
     case PROP_PORT:
       g_value_set_uint (value, self->hub ? self->bound_port : self->port);
+      break;
+    case PROP_LISTEN:
+      g_value_set_boolean (value, self->listen);
       break;
     case PROP_PATH:
       g_value_set_string (value, self->path);
@@ -536,6 +552,15 @@ route_new (GstSoupWebsocketSink *self, WsHub *hub)
   return route;
 }
 
+/* NULL: nowhere. */
+static const gchar *
+listening_address (const GstSoupWebsocketSink *self)
+{
+  if (!self->listen)
+    return NULL;
+  return self->address && *self->address ? self->address : DEFAULT_ADDRESS;
+}
+
 static gboolean
 open_port (GstSoupWebsocketSink *self)
 {
@@ -548,9 +573,8 @@ open_port (GstSoupWebsocketSink *self)
         "tls-key is set, but not tls-certificate.");
     goto failed;
   }
-  hub = ws_hub_join (
-      self->address && *self->address ? self->address : DEFAULT_ADDRESS,
-      self->port, self->certificate, self->key, &error);
+  hub = ws_hub_join (listening_address (self), self->port, self->certificate,
+      self->key, &error);
   if (hub == NULL)
     goto failed;
   gst_soup_websocket_sink_start_notifier (self);
@@ -564,9 +588,10 @@ open_port (GstSoupWebsocketSink *self)
   self->hub = hub;
   GST_OBJECT_UNLOCK (self);
   g_object_notify (G_OBJECT (self), "port");
-  GST_INFO_OBJECT (self, "listening on %s://%s:%u%s",
-      ws_hub_is_tls (hub) ? "wss" : "ws", self->address, self->bound_port,
-      route->path);
+  if (self->listen)
+    GST_INFO_OBJECT (self, "listening on %s://%s:%u%s",
+        ws_hub_is_tls (hub) ? "wss" : "ws", self->address, self->bound_port,
+        route->path);
   return TRUE;
 
 clash:

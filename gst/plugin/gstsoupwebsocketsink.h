@@ -29,7 +29,7 @@ struct _GstSoupWebsocketSink {
   /* properties; the object's lock */
   gchar *address, *path, *certificate, *key, *token, *control_token, *origins;
   guint port;
-  gboolean serve_viewer;
+  gboolean listen, serve_viewer;
   WsLimits limits;
 
   /* from NULL->READY to READY->NULL; replaced under the object's lock */

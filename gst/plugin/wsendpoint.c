@@ -25,6 +25,9 @@
 #define ERROR_PATIENCE (2 * G_USEC_PER_SEC)
 
 static gboolean endpoint_tick (gpointer user_data);
+static gboolean client_is_beyond (
+    const WsEndpoint *endpoint, const WsClient *client);
+static void endpoint_check_full (WsEndpoint *endpoint);
 
 WsEndpoint *
 ws_endpoint_new (GMainContext *context, const WsLimits *limits,
@@ -379,6 +382,8 @@ ws_endpoint_next (WsEndpoint *endpoint, WsClient *client)
       continue;
     }
     client->seq++;
+    if (endpoint->full && !client_is_beyond (endpoint, client))
+      endpoint_check_full (endpoint);
     if (item->kind == WS_ITEM_INIT) {
       /* From here on it sees all of a segment, which begins with a keyframe. */
       client->awaiting_key &= client->skipping;
@@ -409,6 +414,41 @@ client_skip_to (WsEndpoint *endpoint, WsClient *client, guint64 to)
   }
 }
 
+/* ---- viewers that are waited for ---- */
+
+/* Whether the viewer is behind the hard limit. */
+static gboolean
+client_is_beyond (const WsEndpoint *endpoint, const WsClient *client)
+{
+  const WsRing *ring = &endpoint->ring;
+  const WsItem *next = ws_ring_get (ring, client->seq);
+
+  return next && !client->dead && !client->close_now &&
+         (ring->clock - next->clock > endpoint->limits.hard_time ||
+             ring->pushed - next->offset > endpoint->limits.hard_bytes);
+}
+
+static void
+endpoint_check_full (WsEndpoint *endpoint)
+{
+  gboolean full = FALSE;
+  guint i;
+
+  if (endpoint->limits.recover != WS_RECOVER_WAIT)
+    return;
+  for (i = 0; i < endpoint->clients->len && !full; i++)
+    full =
+        client_is_beyond (endpoint, g_ptr_array_index (endpoint->clients, i));
+  if (full == endpoint->full)
+    return;
+  g_mutex_lock (&endpoint->lock);
+  endpoint->full = full;
+  g_cond_broadcast (&endpoint->cond);
+  g_mutex_unlock (&endpoint->lock);
+}
+
+/* ---- viewers that are not ---- */
+
 /* TRUE if the viewer is further ahead afterwards. */
 static gboolean
 client_recover (WsEndpoint *endpoint, WsClient *client)
@@ -419,6 +459,7 @@ client_recover (WsEndpoint *endpoint, WsClient *client)
 
   switch (limits->recover) {
     case WS_RECOVER_NONE:
+    case WS_RECOVER_WAIT:
       return FALSE;
     case WS_RECOVER_LATEST:
       if (client->seq == ring->next)
@@ -473,7 +514,7 @@ client_enforce (WsEndpoint *endpoint, WsClient *client, gint64 now)
   const WsItem *first = client->n_flight ? client->flight[0] : next;
   guint64 late, bytes;
 
-  if (client->dead || client->close_now)
+  if (client->dead || client->close_now || limits->recover == WS_RECOVER_WAIT)
     return;
   late = client_late (endpoint, client, now);
   if (!first)
@@ -521,8 +562,9 @@ endpoint_trim (WsEndpoint *endpoint, gboolean behind, GPtrArray *spent)
   }
   while (floor < ring->next) {
     const WsItem *item = ws_ring_get (ring, floor);
-    if (ring->clock - item->clock <= limits->hard_time &&
-        ring->pushed - item->offset <= limits->hard_bytes &&
+    gboolean fits = ring->clock - item->clock <= limits->hard_time &&
+                    ring->pushed - item->offset <= limits->hard_bytes;
+    if ((fits || limits->recover == WS_RECOVER_WAIT) &&
         ring->next - floor <= RING_MAX_ITEMS)
       break;
     floor++;
@@ -549,7 +591,8 @@ endpoint_check_drained (WsEndpoint *endpoint)
     const WsClient *client = g_ptr_array_index (endpoint->clients, i);
     if (endpoint->emptying ? !client->dead
                            : !ws_client_drained (client) &&
-                                 (!ws_client_blocked (client) ||
+                                 (endpoint->limits.recover == WS_RECOVER_WAIT ||
+                                     !ws_client_blocked (client) ||
                                      now - client->progress < HOPELESS))
       return;
   }
@@ -573,6 +616,7 @@ endpoint_tick (gpointer user_data)
   }
   ws_closing_hurry (endpoint->closing, FALSE);
   endpoint_trim (endpoint, TRUE, NULL);
+  endpoint_check_full (endpoint);
   return G_SOURCE_CONTINUE;
 }
 
@@ -597,6 +641,7 @@ endpoint_pump (WsEndpoint *endpoint)
   for (i = 0; i < endpoint->clients->len && behind; i++)
     client_enforce (endpoint, g_ptr_array_index (endpoint->clients, i), now);
   endpoint_trim (endpoint, behind, NULL);
+  endpoint_check_full (endpoint);
 }
 
 static gboolean
@@ -637,7 +682,8 @@ ws_endpoint_push (WsEndpoint *endpoint, WsItem *item)
 gboolean
 ws_endpoint_begin_hold (WsEndpoint *endpoint)
 {
-  endpoint->holding = endpoint->clients->len <= HOLD_MAX_CLIENTS;
+  endpoint->holding =
+      endpoint->clients->len <= HOLD_MAX_CLIENTS && !endpoint->full;
   return endpoint->holding;
 }
 
@@ -707,8 +753,9 @@ ws_endpoint_hand_over (WsEndpoint *endpoint, gsize size)
 
   g_mutex_lock (&endpoint->lock);
   endpoint->waiting++;
-  while (!endpoint->flushing && endpoint->handed_over &&
-         endpoint->handed_over + size > HAND_OVER_MAX)
+  while (!endpoint->flushing &&
+         (endpoint->full || (endpoint->handed_over &&
+                                endpoint->handed_over + size > HAND_OVER_MAX)))
     if (!g_cond_wait_until (&endpoint->cond, &endpoint->lock, deadline))
       deadline = g_get_monotonic_time () + HAND_OVER_WAIT;
   endpoint->waiting--;
@@ -784,7 +831,8 @@ endpoint_drain_start (gpointer user_data)
 static gboolean
 endpoint_wait (WsEndpoint *endpoint, gboolean emptying, gint64 patience)
 {
-  gint64 deadline = g_get_monotonic_time () + patience;
+  gint64 deadline =
+      patience < 0 ? G_MAXINT64 : g_get_monotonic_time () + patience;
   gboolean drained;
 
   g_mutex_lock (&endpoint->lock);

@@ -14,13 +14,15 @@
 #include "wsclosing.h"
 #include "wsring.h"
 
-/* GstMultiHandleSink's words. Every one but NONE lands where a decoder can
- * start. */
+/* GstMultiHandleSink's words, and WAIT: no viewer is brought forward or
+ * dropped, the pipeline waits. Every one but NONE and WAIT lands where a
+ * decoder can start. */
 typedef enum {
   WS_RECOVER_NONE,
   WS_RECOVER_LATEST,
   WS_RECOVER_SOFT_LIMIT,
-  WS_RECOVER_KEYFRAME
+  WS_RECOVER_KEYFRAME,
+  WS_RECOVER_WAIT
 } WsRecover;
 
 typedef struct {
@@ -70,6 +72,8 @@ struct WsEndpoint {
   gsize handed_over; /* bytes on their way to the relay thread */
   guint waiting;     /* for room in it */
   gboolean draining, emptying, drained, flushing;
+  gboolean
+      full; /* a viewer is waited for: the relay thread's, under the lock */
 };
 
 WsEndpoint *ws_endpoint_new (GMainContext *context, const WsLimits *limits,
@@ -99,7 +103,8 @@ void ws_endpoint_fail (WsEndpoint *endpoint, gchar *text);
 /* A new start: forgets the stream, keeps the viewers. */
 void ws_endpoint_restart (WsEndpoint *endpoint);
 
-/* Sink's threads: waits for room in the hand-over; FALSE when flushing. */
+/* Sink's threads: waits for room in the hand-over, and for viewers that are to
+ * be waited for; FALSE when flushing. */
 gboolean ws_endpoint_hand_over (WsEndpoint *endpoint, gsize size);
 /* Relay thread: TRUE if that was all that is on its way. */
 gboolean ws_endpoint_taken (WsEndpoint *endpoint, gsize size);
@@ -114,7 +119,8 @@ gboolean ws_endpoint_begin_hold (WsEndpoint *endpoint);
 void ws_endpoint_end_hold (WsEndpoint *endpoint, GPtrArray *spent);
 void ws_endpoint_set_flushing (WsEndpoint *endpoint, gboolean flushing);
 /* Sink's threads: waits until every viewer that still reads has everything,
- * for at most @patience us. */
+ * for at most @patience us; with WAIT for all, and, with @patience < 0, until
+ * flushing. */
 gboolean ws_endpoint_drain (WsEndpoint *endpoint, gint64 patience);
 /* The same until every viewer has gone and its connection is closed. */
 gboolean ws_endpoint_wait_empty (WsEndpoint *endpoint, gint64 patience);

@@ -248,8 +248,9 @@ hub_new (const gchar *address, guint port, const gchar *certificate,
   hub->certificate = g_strdup (certificate);
   hub->key = g_strdup (key);
   hub->routes = g_ptr_array_new ();
-  if (!ws_listener_open (
-          &hub->listener, address, port, certificate, key, error)) {
+  ws_listener_init (&hub->listener);
+  if (address && !ws_listener_open (
+                     &hub->listener, address, port, certificate, key, error)) {
     hub_free (hub);
     return NULL;
   }
@@ -267,7 +268,7 @@ ws_hub_join (const gchar *address, guint port, const gchar *certificate,
   GList *l;
 
   g_mutex_lock (&registry_lock);
-  for (l = port ? registry : NULL; l && !hub; l = l->next) {
+  for (l = address && port ? registry : NULL; l && !hub; l = l->next) {
     WsHub *other = l->data;
     if (other->listener.port == port && g_str_equal (other->address, address))
       hub = other;
@@ -342,7 +343,7 @@ add_route (gpointer data)
     return;
   g_ptr_array_add (call->hub->routes, call->route);
   /* Whoever connects before there is a path to find waits for it. */
-  if (!call->hub->listener.incoming)
+  if (call->hub->listener.socket && !call->hub->listener.incoming)
     ws_listener_start (
         &call->hub->listener, call->hub->server, call->hub->context);
 }

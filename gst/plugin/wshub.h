@@ -32,7 +32,8 @@ typedef struct {
 
 void ws_route_free (WsRoute *route);
 
-/* @certificate and @key are names of files; both NULL: no TLS. */
+/* @certificate and @key are names of files; both NULL: no TLS. @address NULL:
+ * a hub of one's own that does not listen. */
 WsHub *ws_hub_join (const gchar *address, guint port, const gchar *certificate,
     const gchar *key, GError **error);
 /* Another user, who leaves too. */

@@ -267,6 +267,14 @@ load_certificate (WsListener *listener, const gchar *certificate,
   return FALSE;
 }
 
+void
+ws_listener_init (WsListener *listener)
+{
+  memset (listener, 0, sizeof *listener);
+  listener->spare = -1;
+  g_queue_init (&listener->pending);
+}
+
 gboolean
 ws_listener_open (WsListener *listener, const gchar *address, guint port,
     const gchar *certificate, const gchar *key, GError **error)
@@ -275,9 +283,7 @@ ws_listener_open (WsListener *listener, const gchar *address, guint port,
   GSocketAddress *at = NULL;
   GError *reason = NULL;
 
-  memset (listener, 0, sizeof *listener);
-  listener->spare = -1;
-  g_queue_init (&listener->pending);
+  ws_listener_init (listener);
   if (certificate && !load_certificate (listener, certificate, key, error))
     goto failed;
   inet = find_address (address, &reason);

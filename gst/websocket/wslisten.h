@@ -25,6 +25,8 @@ typedef struct {
   int spare;      /* a descriptor to refuse with when there is none left */
 } WsListener;
 
+/* One that never listens: all else may be called. */
+void ws_listener_init (WsListener *listener);
 /* Binds and loads the certificate; the error says what failed. */
 gboolean ws_listener_open (WsListener *listener, const gchar *address,
     guint port, const gchar *certificate, const gchar *key, GError **error);
