@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * A slot: one worker process with its model open and warm, as the front sees
- * it.  The two are tied by one inherited socketpair, the *channel*: lines of
+ * it.  The two are tied by one inherited socketpair, the *channel*: packets of
  * JSON both ways (channel.h); end of file on it is the worker's death.  A
  * *run* is one stream of the slot's pipeline, from the first segment to its
  * end.  Its media and events come over a *link*, a second socket that the front
@@ -63,7 +63,8 @@ typedef struct {
 /* Starts the worker of slot @number on @device. @settings must outlive it. */
 DvsSlot *dvs_slot_new (guint number, const gchar *device,
     const DvsSettings *settings, const DvsSlotEvents *events, gpointer user);
-/* Ends its worker: at once by SIGKILL if it does not go within a second. */
+/* Ends its worker: by SIGKILL if it does not go within a second. Nothing is
+ * told afterwards. Not from within a callback of its. */
 void dvs_slot_free (DvsSlot *slot);
 
 guint dvs_slot_number (const DvsSlot *slot);
