@@ -157,7 +157,7 @@ title (const gchar *subject)
   gchar *bare = g_regex_replace_literal (regex, subject, -1, 0, "", 0, NULL);
   gchar *phrase =
       writer_phrase (bare && bare[0] ? bare : subject, MAX_LABEL_BYTES);
-  gchar *label = writer_capital (phrase);
+  gchar *label = writer_capital (phrase[0] ? phrase : "Dreamscape");
 
   g_regex_unref (regex);
   g_free (bare);
@@ -222,7 +222,7 @@ dvs_writer_rollout (const gchar *text, gchar **label)
     }
     prompts[i] = finish (&draft);
   }
-  *label = title (story->len > 0 ? story->pdata[0] : "Dreamscape");
+  *label = title (story->len > 0 ? story->pdata[0] : "");
   g_ptr_array_unref (story);
   g_free (shot);
   g_free (subject);
@@ -275,7 +275,11 @@ dvs_writer_edit (const gchar *instruction, const gchar *const *prompts)
     if (is_filler (texts, i))
       go_on (&drafts[i], &drafts[i - 1], i);
     else
-      draft_read (&drafts[i], texts[i][0] ? texts[i] : wanted, i);
+      draft_read (&drafts[i],
+          texts[i][0] ? texts[i]
+          : wanted[0] ? wanted
+                      : "A place seen in a dream.",
+          i);
   }
   draft_edit (drafts, n, wanted);
   for (guint i = 0; i < n; i++)
