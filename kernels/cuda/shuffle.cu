@@ -4,8 +4,9 @@
  *
  * Where a cell has 2, 4 or 8 places, a thread moves eight channels of all of
  * them, so that both sides are accessed in whole chunks: what is interleaved
- * on the deep side turns round in registers.  The rest goes an element a
- * thread, in the order of the output.
+ * on the deep side turns round in registers.  Of other cells, as when patches
+ * of three channels become pixels, a thread makes eight elements of a row of
+ * the output; what is left goes an element a thread.
  *
  * Threads: see dvcuda.h.
  */
@@ -197,6 +198,49 @@ DV_BOUNDS (THREADS) shuffle (Shuffle p, int deep, int64_t count)
   }
 }
 
+/* Eight elements of a row of pixels, channels and all; a row of the output has
+ * no gaps. */
+DV_KERNEL
+DV_BOUNDS (THREADS) widen_row (Shuffle p, int64_t chunks, int64_t count)
+{
+  int64_t channels = p.x.shape[3] / p.places, width = p.out.shape[3];
+  int step = p.columns_first ? p.factor[1] : 1;
+
+  for (int64_t i = dv_thread (); i < count; i += dv_threads ()) {
+    int64_t t = i, pixel = DV_CHUNK * dv_split (&t, chunks), to, from, tile;
+    int64_t n = p.out.shape[2] * width - pixel,
+            y = dv_split (&t, p.out.shape[1]);
+    int64_t c, source;
+    int offset[3];
+    float v[DV_CHUNK] = {};
+
+    to = t * p.out.stride[0] + y * p.out.stride[1] + pixel;
+    t += p.drop;
+    offset[0] = (int)dv_split (&t, p.factor[0]);
+    offset[1] = (int)dv_split (&y, p.factor[1]);
+    c = dv_split (&pixel, width);
+    offset[2] = (int)dv_split (&pixel, p.factor[2]);
+    tile = c;
+    source = dv_split (&tile, channels);
+    from = t * p.x.stride[0] + y * p.x.stride[1] + pixel * p.x.stride[2];
+    from += place_of (p, offset) - offset[2] * step;
+    DV_UNROLL
+    for (int j = 0; j < DV_CHUNK; j++) {
+      if (j < n)
+        v[j] = dv_get (p.x, from + source * p.places + offset[2] * step);
+      source = source + 1 == channels ? 0 : source + 1;
+      if (++c == width) {
+        c = 0;
+        if (++offset[2] == p.factor[2]) {
+          offset[2] = 0;
+          from += p.x.stride[2];
+        }
+      }
+    }
+    give (p, to, n, v);
+  }
+}
+
 /* ---- the entry ---- */
 
 static int64_t
@@ -250,7 +294,14 @@ dv_cuda_shuffle (
     launch<4> (p, how, queue);
   else if (how.group == 1 && how.places == 2)
     launch<2> (p, how, queue);
-  else
+  else if (!deep && p->out->stride[2] == p->out->shape[3]) {
+    int64_t row = p->out->shape[2] * p->out->shape[3];
+    int64_t chunks = (row + DV_CHUNK - 1) / DV_CHUNK;
+
+    count = p->out->shape[0] * p->out->shape[1] * chunks;
+    DV_LAUNCH (widen_row, dv_blocks (count, THREADS), THREADS, 0, queue, how,
+        chunks, count);
+  } else
     DV_LAUNCH (shuffle, dv_blocks (count, THREADS), THREADS, 0, queue, how,
         (int)deep, count);
   return dv_cuda_launched ("pixel shuffle", error);

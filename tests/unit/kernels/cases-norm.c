@@ -2,6 +2,8 @@
  *
  * Norms, rotation and group norm on two devices.
  */
+#include <math.h>
+
 #include "rig.h"
 
 static const DvDtype floats[] = {DV_F32, DV_BF16};
@@ -50,6 +52,27 @@ norm_rows (Rig *rig)
           floats[combo >> 2 & 1], combo, (DvAct)(combo % 3));
     }
   rig->gap = rig->offset = 0;
+}
+
+/* Rows with a NaN or an infinity; the rows beside them are as ever. */
+static void
+odd_rows (Rig *rig)
+{
+  static const float odd[] = {NAN, INFINITY, -INFINITY};
+
+  for (int i = 0; i < 16; i++) {
+    DvDtype in = floats[i >> 2 & 1];
+    int x = rig_normal (rig, in, 2, SHAPE (5, 70));
+    int out = rig_out (rig, DV_F32, SHAPE (5, 70));
+
+    rig_poke (rig, x, 70 * (i % 4) + 9 * i % 70, odd[i % 3]);
+    RIG_BOTH (rig)
+    dv_norm (STREAM, &(DvNorm){.out = T (out),
+                         .x = T (x),
+                         .kind = i & 8 ? DV_NORM_LAYER : DV_NORM_RMS,
+                         .eps = 1e-6f});
+    rig_compare (rig, out, 4e-6, 1, "norm of rows with a NaN or infinity");
+  }
 }
 
 static void
@@ -124,6 +147,11 @@ rig_norm (Rig *rig)
       {1, 1, 1, 4}, {2, 3, 5, 12}, {1, 7, 9, 64}, {3, 20, 11, 96}};
 
   norm_rows (rig);
+  /* Rows longer than what a block of a GPU holds. */
+  for (int i = 0; i < 4; i++)
+    norm (rig, 3, 8200 + i, i & 1 ? DV_NORM_LAYER : DV_NORM_RMS, floats[i >> 1],
+        DV_F32, 31, DV_ACT_NONE);
+  odd_rows (rig);
   for (int i = 0; i < 128; i++) {
     DvDtype in = floats[i & 1], type = floats[i >> 1 & 1];
 
@@ -134,6 +162,8 @@ rig_norm (Rig *rig)
     qk_norm (rig, 17, 2, 64, 1, 0, true, i >> 2, in, type);
     qk_norm (rig, 3, 1, 256, 2, 0, true, i >> 2, in, type);
     qk_norm (rig, 6, 5, 2, 0, 0, false, i >> 2, in, type);
+    if (i % 16 == 0) /* more heads than a block of a GPU holds at once */
+      qk_norm (rig, 2, 70, 256, 3, 2, false, i >> 2, in, type);
     if (i < 64)
       for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
         group_norm (rig, shapes[s], s == 3 ? 32 : 4, i >> 2, in, type);

@@ -89,6 +89,23 @@ permute (Rig *rig, const int *order, int n_dims, const int64_t *shape,
       dv_dtype_name (in), dv_dtype_name (type));
 }
 
+/* F16 on either side, as files may have it. */
+static void
+halves (Rig *rig)
+{
+  static const DvDtype pairs[][2] = {{DV_F16, DV_F32}, {DV_F32, DV_F16},
+      {DV_F16, DV_BF16}, {DV_BF16, DV_F16}, {DV_F16, DV_F16}};
+  static const int order[] = {1, 0};
+
+  for (int i = 0; i < 10; i++) {
+    rig->offset = i & 1;
+    map (rig, DV_MAP_COPY, pairs[i / 2][0], pairs[i / 2][1], SHAPE (5, 43), 0);
+    map (rig, DV_MAP_AXPY, pairs[i / 2][0], pairs[i / 2][1], SHAPE (7, 16), 0);
+    permute (rig, order, SHAPE (41, 35), pairs[i / 2][0], pairs[i / 2][1]);
+  }
+  rig->offset = 0;
+}
+
 static void
 integers (Rig *rig)
 {
@@ -343,6 +360,7 @@ rig_pointwise (Rig *rig)
   }
   rig->offset = 0;
   integers (rig);
+  halves (rig);
   rig->gap = 0;
   odd_values (rig);
   for (int i = 0; i < 16; i++) {
