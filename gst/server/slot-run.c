@@ -155,9 +155,11 @@ link_ended (gpointer user, const gchar *why)
   g_clear_pointer (&run->link, dvs_link_free);
   /* If it is the worker that has died, that is what is to be told. */
   run->link_error = g_strdup (why);
+  /* One that was closed is of a run that ends by itself, and says how. */
   if (!run->ended && !run->deadline) {
     run->deadline = in_seconds (slot->settings->media_patience_s);
-    dvs_process_send (slot->process, run_message_new (slot, "stop"), -1);
+    if (why)
+      dvs_process_send (slot->process, run_message_new (slot, "stop"), -1);
   }
   run_check (slot);
 }

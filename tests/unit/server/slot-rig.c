@@ -64,6 +64,12 @@ slot_rig_has_media (SlotRig *rig)
   return rig->bytes > 0;
 }
 
+gboolean
+slot_rig_is_generating (SlotRig *rig)
+{
+  return slot_rig_count (rig, "ltx2_segment_start") > 0;
+}
+
 guint
 slot_rig_count (const SlotRig *rig, const gchar *word)
 {
@@ -108,8 +114,10 @@ on_state (DvsSlot *slot, gpointer user)
   g_string_append_printf (rig->states, "%s ", dvs_slot_state_name (rig->state));
   if (rig->state == DVS_SLOT_READY)
     rig->ready_at = g_get_monotonic_time ();
-  else if (rig->state == DVS_SLOT_DEAD)
+  if (rig->state == DVS_SLOT_DEAD) {
     rig->died_at = g_get_monotonic_time ();
+    rig->deaths++;
+  }
 }
 
 static void

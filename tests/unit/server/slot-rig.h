@@ -12,6 +12,7 @@ typedef struct {
   DvsSlot *slot;
   DvsSlotState state; /* that was told last */
   GString *states;    /* "loading warming ready " */
+  guint deaths;
 
   /* of a run */
   guint answers;  /* segments of an epoch that are prompted; then the end */
@@ -41,6 +42,7 @@ gboolean slot_rig_is_dead (SlotRig *rig);
 gboolean slot_rig_has_ended (SlotRig *rig);
 gboolean slot_rig_is_asked (SlotRig *rig);
 gboolean slot_rig_has_media (SlotRig *rig);
+gboolean slot_rig_is_generating (SlotRig *rig);
 /* How often a word was heard. */
 guint slot_rig_count (const SlotRig *rig, const gchar *word);
 GPid slot_rig_pid (const SlotRig *rig);
