@@ -235,7 +235,7 @@ resolve (SimtRun *run, SimtThread *warp, unsigned lanes)
     for (unsigned j = 0; j < lanes; j++)
       if (warp[j].state == SIMT_AT_WARP && warp[j].op == t->op &&
           warp[j].mask == t->mask && warp[j].line == t->line &&
-          strcmp (warp[j].file, t->file) == 0)
+          warp[j].file == t->file)
         here |= 1u << j;
     if ((here & t->mask) == t->mask)
       any = finish (run, warp, lanes, t->mask);
@@ -285,7 +285,7 @@ pass_barrier (SimtRun *run)
       ended = true;
     } else if (!first) {
       first = t;
-    } else if (t->line != first->line || strcmp (t->file, first->file) != 0) {
+    } else if (t->line != first->line || t->file != first->file) {
       blame (run, t, "others of the block wait at another barrier");
       return false;
     }

@@ -21,8 +21,9 @@
  * A fault prints kernel, block and thread, and ends the process, unless a test
  * expects it.
  *
- * Device memory is closed to the host but while a kernel or one of the copies
- * below runs: host code that follows a device's pointer crashes, as it must.
+ * Device memory is closed to the host but while a kernel runs: host code that
+ * follows a device's pointer crashes, as it must.  (A process that forks shares
+ * it with the child.)
  *
  * Threads: any; launches and copies of all threads run one after another.
  */

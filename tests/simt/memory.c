@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Device memory: one region of addresses, in which every allocation has whole
- * pages and a closed one behind it.  All of it is closed to the host but
- * between open and close.
+ * pages and one behind it that is nobody's.  The memory is mapped twice: at the
+ * addresses that everyone is given it is closed but while a kernel runs, and
+ * copies and fills go through the other.
  */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "run.h"
 
@@ -22,8 +24,9 @@ typedef struct {
 } Slot;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static uint8_t *region;
-static size_t top; /* of the slots */
+static uint8_t *region, *inside; /* the addresses given, and the others */
+static uint32_t *owner;          /* the slot of each page */
+static size_t top;               /* of the slots */
 static Slot *slots;
 static size_t n_slots, room_slots;
 static size_t used, limit = (size_t)4 << 30;
@@ -52,25 +55,55 @@ simt_memory_close (void)
   pthread_mutex_unlock (&lock);
 }
 
-/* The slot at or before @at, or NULL. Slots stand in the order of their
- * addresses. */
+/* The slot whose pages @at is in, or the closed one behind; or NULL. */
 static Slot *
 find (const void *at)
 {
   size_t offset = (size_t)((const uint8_t *)at - region);
-  size_t low = 0, high = n_slots;
+
+  if (!region || (const uint8_t *)at < region || offset >= top)
+    return NULL;
+  return &slots[owner[offset / PAGE]];
+}
+
+static void *
+map (size_t bytes, int protection, int fd)
+{
+  void *memory = mmap (NULL, bytes, protection,
+      MAP_NORESERVE | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED), fd,
+      0);
+
+  if (memory == MAP_FAILED) {
+    perror ("device memory");
+    abort ();
+  }
+  return memory;
+}
+
+static void
+open_region (void)
+{
+  int fd = memfd_create ("device-memory", MFD_CLOEXEC);
+
+  if (fd < 0 || ftruncate (fd, (off_t)REGION) != 0) {
+    perror ("device memory");
+    abort ();
+  }
+  region = map (REGION, PROT_NONE, fd);
+  inside = map (REGION, PROT_READ | PROT_WRITE, fd);
+  owner = map (REGION / PAGE * sizeof *owner, PROT_READ | PROT_WRITE, -1);
+  close (fd);
+}
+
+/* Where host code reaches @at. */
+static uint8_t *
+reach (const void *at)
+{
+  size_t offset = (size_t)((const uint8_t *)at - region);
 
   if (!region || (const uint8_t *)at < region || offset >= REGION)
-    return NULL;
-  while (low < high) {
-    size_t middle = (low + high) / 2;
-
-    if (slots[middle].start <= offset)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low > 0 ? &slots[low - 1] : NULL;
+    return (uint8_t *)at;
+  return inside + offset;
 }
 
 /* A free slot of so many pages, made if there is none. */
@@ -80,14 +113,8 @@ take (size_t pages)
   for (size_t i = 0; i < n_slots; i++)
     if (slots[i].bytes == 0 && slots[i].pages == pages)
       return &slots[i];
-  if (!region) {
-    region = mmap (NULL, REGION, PROT_NONE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (region == MAP_FAILED) {
-      perror ("device memory");
-      abort ();
-    }
-  }
+  if (!region)
+    open_region ();
   if ((pages + 1) * PAGE > REGION - top)
     return NULL;
   if (n_slots == room_slots) {
@@ -97,6 +124,8 @@ take (size_t pages)
       abort ();
   }
   slots[n_slots] = (Slot){top, pages, 0};
+  for (size_t i = 0; i <= pages; i++)
+    owner[top / PAGE + i] = (uint32_t)n_slots;
   top += (pages + 1) * PAGE;
   return &slots[n_slots++];
 }
@@ -109,7 +138,7 @@ simt_alloc (size_t bytes)
 
   if (bytes == 0)
     return NULL;
-  simt_memory_open ();
+  pthread_mutex_lock (&lock);
   if (bytes > limit || used > limit - bytes)
     goto done;
   slot = take ((bytes + PAGE - 1) / PAGE);
@@ -118,11 +147,10 @@ simt_alloc (size_t bytes)
   slot->bytes = bytes;
   used += bytes;
   memory = region + slot->start;
-  protect (PROT_READ | PROT_WRITE); /* of a new slot too */
-  memset (memory, 0xff, bytes < FILLED ? bytes : FILLED);
+  memset (reach (memory), 0xff, bytes < FILLED ? bytes : FILLED);
 
 done:
-  simt_memory_close ();
+  pthread_mutex_unlock (&lock);
   return memory;
 }
 
@@ -132,7 +160,7 @@ simt_free (void *memory)
   Slot *slot;
   bool found;
 
-  simt_memory_open ();
+  pthread_mutex_lock (&lock);
   slot = find (memory);
   found = slot && slot->bytes > 0 && region + slot->start == memory;
   if (found) {
@@ -140,9 +168,9 @@ simt_free (void *memory)
     slot->bytes = 0;
     last.bytes = 0;
     if (slot->pages * PAGE > FILLED)
-      madvise (memory, slot->pages * PAGE, MADV_DONTNEED);
+      madvise (reach (memory), slot->pages * PAGE, MADV_REMOVE);
   }
-  simt_memory_close ();
+  pthread_mutex_unlock (&lock);
   return found;
 }
 
@@ -228,11 +256,11 @@ simt_copy (void *to, const void *from, size_t bytes)
 {
   bool good;
 
-  simt_memory_open ();
+  pthread_mutex_lock (&lock);
   good = reaches (to, bytes) && reaches (from, bytes);
   if (good)
-    memmove (to, from, bytes);
-  simt_memory_close ();
+    memmove (reach (to), reach (from), bytes);
+  pthread_mutex_unlock (&lock);
   return good;
 }
 
@@ -241,10 +269,10 @@ simt_fill (void *to, int byte, size_t bytes)
 {
   bool good;
 
-  simt_memory_open ();
+  pthread_mutex_lock (&lock);
   good = room (to) >= bytes;
   if (good)
-    memset (to, byte, bytes);
-  simt_memory_close ();
+    memset (reach (to), byte, bytes);
+  pthread_mutex_unlock (&lock);
   return good;
 }

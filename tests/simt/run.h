@@ -53,8 +53,10 @@ typedef struct {
   uint32_t epoch, block_epoch, clock;
 } SimtRun;
 
-/* Of the thread that runs a kernel; NULL outside of one. */
-extern _Thread_local SimtRun *simt_run;
+/* Of the thread that runs a kernel; NULL outside of one. (Looked at for every
+ * access of a kernel: in a module too it is to be found at once.) */
+extern _Thread_local SimtRun *simt_run
+    __attribute__ ((tls_model ("initial-exec")));
 
 /* ---- memory.c ---- */
 
