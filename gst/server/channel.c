@@ -166,7 +166,7 @@ read_one (DvsChannel *channel)
   }
   fd = take_descriptor (&header);
   if (size <= DVS_CHANNEL_MAX_MESSAGE && !(header.msg_flags & MSG_TRUNC))
-    message = dvs_message_parse (channel->buffer, (gsize)size);
+    message = dvs_packet_parse (channel->buffer, (gsize)size);
   if (!message) {
     if (fd >= 0)
       close (fd);
@@ -314,7 +314,7 @@ dvs_channel_free (DvsChannel *channel)
 /* ---- messages ---- */
 
 JsonObject *
-dvs_message_new (const gchar *type)
+dvs_packet_new (const gchar *type)
 {
   JsonObject *message = json_object_new ();
 
@@ -331,7 +331,7 @@ value (JsonObject *message, const gchar *name)
 }
 
 gint64
-dvs_message_int (JsonObject *message, const gchar *name)
+dvs_packet_int (JsonObject *message, const gchar *name)
 {
   JsonNode *node = value (message, name);
 
@@ -341,15 +341,15 @@ dvs_message_int (JsonObject *message, const gchar *name)
 }
 
 guint
-dvs_message_uint (JsonObject *message, const gchar *name)
+dvs_packet_uint (JsonObject *message, const gchar *name)
 {
-  gint64 number = dvs_message_int (message, name);
+  gint64 number = dvs_packet_int (message, name);
 
   return number > 0 && number <= G_MAXUINT ? (guint)number : 0;
 }
 
 gdouble
-dvs_message_double (JsonObject *message, const gchar *name)
+dvs_packet_double (JsonObject *message, const gchar *name)
 {
   JsonNode *node = value (message, name);
   GType type = node ? json_node_get_value_type (node) : G_TYPE_NONE;
@@ -360,7 +360,7 @@ dvs_message_double (JsonObject *message, const gchar *name)
 }
 
 gboolean
-dvs_message_boolean (JsonObject *message, const gchar *name)
+dvs_packet_boolean (JsonObject *message, const gchar *name)
 {
   JsonNode *node = value (message, name);
 
@@ -369,7 +369,7 @@ dvs_message_boolean (JsonObject *message, const gchar *name)
 }
 
 const gchar *
-dvs_message_string (JsonObject *message, const gchar *name)
+dvs_packet_string (JsonObject *message, const gchar *name)
 {
   JsonNode *node = value (message, name);
 
@@ -379,7 +379,7 @@ dvs_message_string (JsonObject *message, const gchar *name)
 }
 
 JsonObject *
-dvs_message_parse (const gchar *text, gsize size)
+dvs_packet_parse (const gchar *text, gsize size)
 {
   JsonParser *parser;
   JsonObject *message = NULL;
@@ -391,7 +391,7 @@ dvs_message_parse (const gchar *text, gsize size)
   if (json_parser_load_from_data (parser, text, (gssize)size, NULL)) {
     root = json_parser_get_root (parser);
     if (root && JSON_NODE_HOLDS_OBJECT (root) &&
-        dvs_message_string (json_node_get_object (root), "type"))
+        dvs_packet_string (json_node_get_object (root), "type"))
       message = json_object_ref (json_node_get_object (root));
   }
   g_object_unref (parser);

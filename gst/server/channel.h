@@ -38,16 +38,16 @@ void dvs_channel_send (DvsChannel *channel, JsonObject *message, int fd);
 /* ---- messages ---- */
 
 /* An object with this "type". */
-JsonObject *dvs_message_new (const gchar *type);
+JsonObject *dvs_packet_new (const gchar *type);
 /* What a message has by this name, if it is of the type; else what stands for
  * nothing: 0, 0.0, FALSE, NULL. */
-gint64 dvs_message_int (JsonObject *message, const gchar *name);
+gint64 dvs_packet_int (JsonObject *message, const gchar *name);
 /* The same, of those that can be a guint, else 0. */
-guint dvs_message_uint (JsonObject *message, const gchar *name);
-gdouble dvs_message_double (JsonObject *message, const gchar *name);
-gboolean dvs_message_boolean (JsonObject *message, const gchar *name);
-const gchar *dvs_message_string (JsonObject *message, const gchar *name);
+guint dvs_packet_uint (JsonObject *message, const gchar *name);
+gdouble dvs_packet_double (JsonObject *message, const gchar *name);
+gboolean dvs_packet_boolean (JsonObject *message, const gchar *name);
+const gchar *dvs_packet_string (JsonObject *message, const gchar *name);
 /* An object with "type", read from @size bytes of text; NULL: it is none. */
-JsonObject *dvs_message_parse (const gchar *text, gsize size);
+JsonObject *dvs_packet_parse (const gchar *text, gsize size);
 
 #endif

@@ -136,7 +136,7 @@ take_frame (DvsLink *link)
       g_bytes_unref (bytes);
       break;
     case WS_OP_TEXT:
-      event = dvs_message_parse ((const gchar *)payload, link->size);
+      event = dvs_packet_parse ((const gchar *)payload, link->size);
       g_free (payload);
       if (!event) {
         link_end (link, "The worker's relay sent a text that is no event.");

@@ -28,7 +28,7 @@ set_strings (JsonObject *setup, const gchar *name, gchar **values)
 JsonObject *
 dvs_setup_new (const DvsSettings *settings, const gchar *device)
 {
-  JsonObject *setup = dvs_message_new (DVS_SETUP);
+  JsonObject *setup = dvs_packet_new (DVS_SETUP);
   const struct {
     const gchar *name;
     guint64 value;

@@ -16,7 +16,7 @@ static guint finish_later (DvsSlot *slot, guint ms);
 static JsonObject *
 run_message_new (const DvsSlot *slot, const gchar *type)
 {
-  JsonObject *message = dvs_message_new (type);
+  JsonObject *message = dvs_packet_new (type);
 
   json_object_set_int_member (message, "run", slot->run.serial);
   return message;
@@ -174,11 +174,11 @@ take_question (DvsSlot *slot, JsonObject *message)
   DvsSlotRun *run = &slot->run;
 
   /* One that was asked before the latest reset is void. */
-  if (run->stopped || dvs_message_uint (message, "resets") != run->resets)
+  if (run->stopped || dvs_packet_uint (message, "resets") != run->resets)
     return;
   run->asked = TRUE;
-  run->epoch = dvs_message_uint (message, "epoch");
-  run->index = dvs_message_uint (message, "index");
+  run->epoch = dvs_packet_uint (message, "epoch");
+  run->index = dvs_packet_uint (message, "index");
   run->step_deadline = 0;
   slot->events->need_prompt (run->user, run->epoch, run->index);
 }
@@ -187,7 +187,7 @@ static void
 take_step (DvsSlot *slot, JsonObject *message)
 {
   slot->run.step_deadline =
-      dvs_message_boolean (message, "running") && !slot->run.stopped
+      dvs_packet_boolean (message, "running") && !slot->run.stopped
           ? in_seconds (slot->settings->step_timeout_s)
           : 0;
 }
@@ -196,14 +196,14 @@ static void
 take_end (DvsSlot *slot, JsonObject *message)
 {
   DvsSlotRun *run = &slot->run;
-  const gchar *error = dvs_message_string (message, "error");
+  const gchar *error = dvs_packet_string (message, "error");
 
   run->ended = TRUE;
   run->asked = FALSE;
   run->step_deadline = run->deadline = 0;
   if (error && !run->stopped)
     run_fail (slot, error);
-  if (dvs_message_boolean (message, "broken"))
+  if (dvs_packet_boolean (message, "broken"))
     dvs_slot_replace (slot, error ? error : "The model has failed.");
   else
     run_check (slot);
@@ -214,7 +214,7 @@ dvs_slot_run_message (DvsSlot *slot, const gchar *type, JsonObject *message)
 {
   /* What is late is of a run that is over. */
   if (!slot->run.active || slot->run.ended ||
-      dvs_message_uint (message, "run") != slot->run.serial)
+      dvs_packet_uint (message, "run") != slot->run.serial)
     return;
   if (g_str_equal (type, "need-prompt"))
     take_question (slot, message);

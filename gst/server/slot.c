@@ -97,8 +97,8 @@ static void
 take_open (DvsSlot *slot, JsonObject *message)
 {
   g_free (slot->model);
-  slot->model = g_strdup (dvs_message_string (message, "model"));
-  slot->procedural = dvs_message_boolean (message, "procedural");
+  slot->model = g_strdup (dvs_packet_string (message, "model"));
+  slot->procedural = dvs_packet_boolean (message, "procedural");
   slot->load_fraction = 1;
 }
 
@@ -118,14 +118,14 @@ static void
 process_message (gpointer user, JsonObject *message)
 {
   DvsSlot *slot = user;
-  const gchar *type = dvs_message_string (message, "type");
+  const gchar *type = dvs_packet_string (message, "type");
 
   slot->unanswered = 0;
   slot->alive = TRUE;
   if (g_str_equal (type, "pong")) {
-    slot->rss = (guint64)dvs_message_int (message, "rss");
+    slot->rss = (guint64)dvs_packet_int (message, "rss");
   } else if (g_str_equal (type, "loading")) {
-    slot->load_fraction = dvs_message_double (message, "fraction");
+    slot->load_fraction = dvs_packet_double (message, "fraction");
     dvs_slot_set_state (slot, DVS_SLOT_LOADING);
   } else if (g_str_equal (type, "open")) {
     take_open (slot, message);
@@ -135,7 +135,7 @@ process_message (gpointer user, JsonObject *message)
     take_ready (slot, message);
   } else if (g_str_equal (type, "failed")) {
     g_free (slot->failure);
-    slot->failure = g_strdup (dvs_message_string (message, "message"));
+    slot->failure = g_strdup (dvs_packet_string (message, "message"));
   } else {
     dvs_slot_run_message (slot, type, message);
   }
@@ -193,7 +193,7 @@ tick (gpointer data)
     return G_SOURCE_CONTINUE;
   }
   slot->unanswered++;
-  dvs_process_send (slot->process, dvs_message_new ("ping"), -1);
+  dvs_process_send (slot->process, dvs_packet_new ("ping"), -1);
   return G_SOURCE_CONTINUE;
 }
 

@@ -69,23 +69,23 @@ set_loras (GstElement *source, JsonObject *setup)
 static void
 set_up_source (GstElement *source, JsonObject *setup)
 {
-  set_if (source, "model", dvs_message_string (setup, "model"));
-  set_if (source, "device", dvs_message_string (setup, "device"));
-  set_if (source, "dtype", dvs_message_string (setup, "dtype"));
-  set_if (source, "steps", dvs_message_string (setup, "steps"));
+  set_if (source, "model", dvs_packet_string (setup, "model"));
+  set_if (source, "device", dvs_packet_string (setup, "device"));
+  set_if (source, "dtype", dvs_packet_string (setup, "dtype"));
+  set_if (source, "steps", dvs_packet_string (setup, "steps"));
   set_loras (source, setup);
-  g_object_set (source, "threads", (gint)dvs_message_uint (setup, "threads"),
-      "memory-budget", (guint64)dvs_message_int (setup, "memory-budget"),
-      "width", (gint)dvs_message_uint (setup, "width"), "height",
-      (gint)dvs_message_uint (setup, "height"), "framerate",
-      (gint)dvs_message_uint (setup, "fps-n"),
-      (gint)dvs_message_uint (setup, "fps-d"), "frames-per-segment",
-      dvs_message_uint (setup, "frames"), "overlap-frames",
-      dvs_message_uint (setup, "overlap"), "audio-overlap-frames",
-      dvs_message_uint (setup, "audio-overlap"), "seed",
-      (guint64)dvs_message_int (setup, "seed"), "pace",
-      dvs_message_double (setup, "pace"), "stamp",
-      dvs_message_boolean (setup, "stamp"), "max-lead", G_MAXUINT64, NULL);
+  g_object_set (source, "threads", (gint)dvs_packet_uint (setup, "threads"),
+      "memory-budget", (guint64)dvs_packet_int (setup, "memory-budget"),
+      "width", (gint)dvs_packet_uint (setup, "width"), "height",
+      (gint)dvs_packet_uint (setup, "height"), "framerate",
+      (gint)dvs_packet_uint (setup, "fps-n"),
+      (gint)dvs_packet_uint (setup, "fps-d"), "frames-per-segment",
+      dvs_packet_uint (setup, "frames"), "overlap-frames",
+      dvs_packet_uint (setup, "overlap"), "audio-overlap-frames",
+      dvs_packet_uint (setup, "audio-overlap"), "seed",
+      (guint64)dvs_packet_int (setup, "seed"), "pace",
+      dvs_packet_double (setup, "pace"), "stamp",
+      dvs_packet_boolean (setup, "stamp"), "max-lead", G_MAXUINT64, NULL);
 }
 
 static void
@@ -282,11 +282,11 @@ take_message (GstBus *bus, GstMessage *message, gpointer data)
 static GstElement *
 make_rest (JsonObject *setup, gboolean linked, GError **error)
 {
-  guint fps_d = MAX (dvs_message_uint (setup, "fps-d"), 1);
-  gchar *video = dvs_video_encoder (dvs_message_string (setup, "video-encoder"),
-      (dvs_message_uint (setup, "fps-n") + fps_d - 1) / fps_d, error);
+  guint fps_d = MAX (dvs_packet_uint (setup, "fps-d"), 1);
+  gchar *video = dvs_video_encoder (dvs_packet_string (setup, "video-encoder"),
+      (dvs_packet_uint (setup, "fps-n") + fps_d - 1) / fps_d, error);
   gchar *audio = video ? dvs_audio_encoder (
-                             dvs_message_string (setup, "audio-encoder"), error)
+                             dvs_packet_string (setup, "audio-encoder"), error)
                        : NULL;
   GstElement *top = NULL;
   gchar *launch;
@@ -302,7 +302,7 @@ make_rest (JsonObject *setup, gboolean linked, GError **error)
         "! audio/x-raw,rate=48000 ! %s "
         "! queue max-size-bytes=0 max-size-buffers=0 max-size-time=2000000000 "
         "! mux.audio dreamversemux name=mux fragment-duration=%u ! %s",
-        video, audio, dvs_message_uint (setup, "fragment-ms"),
+        video, audio, dvs_packet_uint (setup, "fragment-ms"),
         linked ? "soupwebsocketsink name=sink listen=false serve-viewer=false "
                  "recover-policy=wait async=false"
                : "fakesink name=sink sync=false async=false");

@@ -57,7 +57,7 @@ say (Worker *worker, JsonObject *message)
 static JsonObject *
 run_message_new (const Worker *worker, const gchar *type)
 {
-  JsonObject *message = dvs_message_new (type);
+  JsonObject *message = dvs_packet_new (type);
 
   json_object_set_int_member (message, "run", worker->run);
   return message;
@@ -68,7 +68,7 @@ run_message_new (const Worker *worker, const gchar *type)
 static void
 fail (Worker *worker, const gchar *text)
 {
-  JsonObject *message = dvs_message_new ("failed");
+  JsonObject *message = dvs_packet_new ("failed");
 
   json_object_set_string_member (message, "message", text);
   say (worker, message);
@@ -84,7 +84,7 @@ pipeline_loading (gpointer user, gdouble fraction)
 
   if (worker->ready)
     return;
-  message = dvs_message_new ("loading");
+  message = dvs_packet_new ("loading");
   json_object_set_double_member (message, "fraction", fraction);
   say (worker, message);
 }
@@ -97,13 +97,13 @@ pipeline_opened (gpointer user, const gchar *model, gboolean procedural)
 
   if (worker->ready)
     return;
-  message = dvs_message_new ("open");
+  message = dvs_packet_new ("open");
   if (model)
     json_object_set_string_member (message, "model", model);
   json_object_set_boolean_member (message, "procedural", procedural);
   say (worker, message);
   if (worker->warmup)
-    say (worker, dvs_message_new ("warming"));
+    say (worker, dvs_packet_new ("warming"));
   worker->started = g_get_monotonic_time ();
 }
 
@@ -150,7 +150,7 @@ first_run_over (Worker *worker, const gchar *error)
     fail (worker, error);
     return;
   }
-  message = dvs_message_new ("ready");
+  message = dvs_packet_new ("ready");
   if (worker->warmup) {
     json_object_set_double_member (
         worker->timings, "warmup_total_ms", ms_since (worker->started));
@@ -233,7 +233,7 @@ take_setup (Worker *worker, JsonObject *setup)
 {
   GError *error = NULL;
 
-  worker->warmup = dvs_message_boolean (setup, "warmup");
+  worker->warmup = dvs_packet_boolean (setup, "warmup");
   worker->timings = json_object_new ();
   pipeline_loading (worker, 0);
   worker->pipeline = dvs_pipeline_new (setup, &pipeline_events, worker, &error);
@@ -250,10 +250,10 @@ take_run (Worker *worker, JsonObject *message, int link)
 {
   GError *error = NULL;
 
-  worker->run = dvs_message_uint (message, "run");
+  worker->run = dvs_packet_uint (message, "run");
   if (!dvs_pipeline_start (worker->pipeline,
-          dvs_message_uint (message, "segments"),
-          dvs_message_string (message, "start-image"), link, &error)) {
+          dvs_packet_uint (message, "segments"),
+          dvs_packet_string (message, "start-image"), link, &error)) {
     end_run (worker, error->message, FALSE);
     g_error_free (error);
   }
@@ -264,7 +264,7 @@ take_run (Worker *worker, JsonObject *message, int link)
 static void
 take_ping (Worker *worker)
 {
-  JsonObject *message = dvs_message_new ("pong");
+  JsonObject *message = dvs_packet_new ("pong");
   gchar *text = NULL;
   unsigned long pages = 0;
 
@@ -279,14 +279,14 @@ take_ping (Worker *worker)
 static void
 take_command (Worker *worker, const gchar *type, JsonObject *message)
 {
-  guint epoch = dvs_message_uint (message, "epoch");
-  guint index = dvs_message_uint (message, "index");
+  guint epoch = dvs_packet_uint (message, "epoch");
+  guint index = dvs_packet_uint (message, "index");
 
   if (g_str_equal (type, "generate")) {
     GST_INFO ("segment %u of epoch %u: prompt %s", index, epoch,
-        dvs_message_string (message, "prompt-id"));
+        dvs_packet_string (message, "prompt-id"));
     dvs_pipeline_generate (
-        worker->pipeline, epoch, index, dvs_message_string (message, "prompt"));
+        worker->pipeline, epoch, index, dvs_packet_string (message, "prompt"));
   } else if (g_str_equal (type, "end")) {
     dvs_pipeline_end (worker->pipeline, epoch, index);
   } else if (g_str_equal (type, "reset")) {
@@ -300,7 +300,7 @@ static void
 channel_message (gpointer user, JsonObject *message, int fd)
 {
   Worker *worker = user;
-  const gchar *type = dvs_message_string (message, "type");
+  const gchar *type = dvs_packet_string (message, "type");
 
   if (g_str_equal (type, "ping")) {
     take_ping (worker);
@@ -310,7 +310,7 @@ channel_message (gpointer user, JsonObject *message, int fd)
              !dvs_pipeline_is_running (worker->pipeline)) {
     take_run (worker, message, fd);
     return;
-  } else if (worker->run && dvs_message_uint (message, "run") == worker->run) {
+  } else if (worker->run && dvs_packet_uint (message, "run") == worker->run) {
     take_command (worker, type, message);
   }
   if (fd >= 0)
