@@ -11,8 +11,8 @@
  *   b0    rows 2t, 2t + 1 of column g       b1    the same, rows + 8
  *   d[0], d[1]  row g, columns 2t, 2t + 1   d[2], d[3]  row g + 8
  *
- * Compiled for the tests (DV_SIMT), lanes exchange these very fragments and
- * multiply them in F32, so that a tile's logic runs without a GPU.
+ * In the tests (DV_SIMT), lanes exchange these very fragments and multiply them
+ * in F32 (tests/simt/matrix.c), so that a tile's logic runs without a GPU.
  *
  * Threads: all lanes of a warp call dv_mma() and the dv_ldmatrix() together.
  */
@@ -49,48 +49,12 @@ dv_exp2 (float x)
 #endif
 }
 
-#ifdef DV_SIMT
-
-DV_DEVICE uint64_t
-dv_two_words (uint32_t low, uint32_t high)
-{
-  return low | (uint64_t)high << 32;
-}
-
-/* x y of the two pairs, lower half first. */
-DV_DEVICE float
-dv_pair_product (uint32_t x, uint32_t y)
-{
-  return dv_bits<float> (x << 16) * dv_bits<float> (y << 16) +
-         dv_bits<float> (x & 0xffff0000u) * dv_bits<float> (y & 0xffff0000u);
-}
-
-#endif
-
 /* d += a b */
 DV_DEVICE void
 dv_mma (float (&d)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1)
 {
 #ifdef DV_SIMT
-  const int g = simt_lane () / 4, t = simt_lane () % 4;
-  const uint64_t low = dv_two_words (a[0], a[1]),
-                 high = dv_two_words (a[2], a[3]);
-  const uint64_t b = dv_two_words (b0, b1);
-
-  for (int i = 0; i < 4; i++) {
-    uint64_t x = __shfl_sync (DV_ALL_LANES, low, g * 4 + i);
-    uint64_t y = __shfl_sync (DV_ALL_LANES, high, g * 4 + i);
-
-    for (int column = 0; column < 2; column++) {
-      uint64_t z = __shfl_sync (DV_ALL_LANES, b, (t * 2 + column) * 4 + i);
-
-      d[column] += dv_pair_product ((uint32_t)x, (uint32_t)z) +
-                   dv_pair_product ((uint32_t)y, (uint32_t)(z >> 32));
-      d[2 + column] +=
-          dv_pair_product ((uint32_t)(x >> 32), (uint32_t)z) +
-          dv_pair_product ((uint32_t)(y >> 32), (uint32_t)(z >> 32));
-    }
-  }
+  simt_mma (d, a, b0, b1);
 #else
   asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
       "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
@@ -106,15 +70,7 @@ DV_DEVICE void
 dv_ldmatrix (uint32_t (&r)[4], const uint16_t *row)
 {
 #ifdef DV_SIMT
-  const int g = simt_lane () / 4, t = simt_lane () % 4;
-
-  simt_touch (row, 16, false, true);
-  for (int i = 0; i < 4; i++) {
-    const uint16_t *from = (const uint16_t *)(uintptr_t)__shfl_sync (
-        DV_ALL_LANES, (uint64_t)(uintptr_t)row, i * 8 + g);
-
-    r[i] = from[2 * t] | (uint32_t)from[2 * t + 1] << 16;
-  }
+  simt_ldmatrix (r, row, false);
 #else
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 "
                "{%0, %1, %2, %3}, [%4];"
@@ -129,18 +85,7 @@ DV_DEVICE void
 dv_ldmatrix_transposed (uint32_t (&r)[4], const uint16_t *row)
 {
 #ifdef DV_SIMT
-  const int g = simt_lane () / 4, t = simt_lane () % 4;
-
-  simt_touch (row, 16, false, true);
-  for (int i = 0; i < 4; i++) {
-    r[i] = 0;
-    for (int half = 0; half < 2; half++) {
-      const uint16_t *from = (const uint16_t *)(uintptr_t)__shfl_sync (
-          DV_ALL_LANES, (uint64_t)(uintptr_t)row, i * 8 + 2 * t + half);
-
-      r[i] |= (uint32_t)from[g] << 16 * half;
-    }
-  }
+  simt_ldmatrix (r, row, true);
 #else
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 "
                "{%0, %1, %2, %3}, [%4];"

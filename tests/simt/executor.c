@@ -174,6 +174,29 @@ simt_warp (SimtWarpOp op, unsigned mask, uint64_t value, int argument,
   return t->value;
 }
 
+void
+simt_warp_exchange (
+    const void *mine, size_t bytes, void *all, const char *file, int line)
+{
+  SimtThread *t = simt_run->thread;
+
+  t->given = mine;
+  t->received = all;
+  simt_warp (SIMT_EXCHANGE, 0xffffffffu, 0, (int)bytes, file, line);
+}
+
+/* Lanes read from one another's stacks while all of them wait. */
+static void
+exchange (SimtThread *warp)
+{
+  size_t bytes = (size_t)warp->argument;
+
+  for (unsigned i = 0; i < SIMT_WARP; i++)
+    memcpy (warp->received + i * bytes, warp[i].given, bytes);
+  for (unsigned i = 1; i < SIMT_WARP; i++)
+    memcpy (warp[i].received, warp->received, SIMT_WARP * bytes);
+}
+
 /* A fault of @t, which waits. */
 static void
 blame (SimtRun *run, SimtThread *t, const char *text)
@@ -202,6 +225,8 @@ finish (SimtRun *run, SimtThread *warp, unsigned lanes, unsigned mask)
       ballot |= (values[i] & 1) << i;
   }
   warp_clock++;
+  if (mask == 0xffffffffu && warp->op == SIMT_EXCHANGE)
+    exchange (warp);
   for (unsigned i = 0; i < lanes; i++) {
     if (!(mask >> i & 1))
       continue;

@@ -87,13 +87,22 @@ void simt_barrier (const char *file, int line);
 typedef enum {
   SIMT_SYNC,
   SIMT_SHUFFLE, /* the value of lane @argument */
-  SIMT_BALLOT
+  SIMT_BALLOT,
+  SIMT_EXCHANGE /* simt_warp_exchange() */
 } SimtWarpOp;
 
 uint64_t simt_warp (SimtWarpOp op, unsigned mask, uint64_t value, int argument,
     const char *file, int line);
 /* This thread's lane. */
 int simt_lane (void);
+/* Every lane of a whole warp gives @bytes, at most 32, and receives those of
+ * all lanes, one after another. */
+void simt_warp_exchange (
+    const void *mine, size_t bytes, void *all, const char *file, int line);
+
+/* matrix.c: the instructions of mma.cuh on the fragments that it describes. */
+void simt_mma (float d[4], const uint32_t a[4], uint32_t b0, uint32_t b1);
+void simt_ldmatrix (uint32_t r[4], const uint16_t *row, bool transposed);
 
 void simt_load16 (uint32_t to[4], const void *from);
 void simt_store16 (void *to, const uint32_t from[4]);

@@ -36,6 +36,8 @@ typedef struct {
   unsigned mask;
   uint64_t value;
   int argument;
+  const void *given; /* of an exchange: bytes of @argument, and what comes */
+  uint8_t *received;
   uint32_t synced; /* the time of its latest warp function */
   SimtCopy *copies;
   unsigned n_copies, room_copies, group;

@@ -165,6 +165,25 @@ rig_conv (Rig *rig)
           .hi = {0, 0, 0},
           .mode = {0, 0, DV_PAD_EDGE}},
   };
+  static const Shape aligned[] = {
+      {.x = {3, 5, 30, 40},
+          .co = 72,
+          .k = {3, 3, 3},
+          .lo = {1, 1, 1},
+          .hi = {1, 1, 1},
+          .mode = {DV_PAD_EDGE, DV_PAD_REFLECT, DV_PAD_ZERO}},
+      {.x = {1, 1, 300, 48},
+          .co = 30,
+          .k = {1, 1, 7},
+          .dilation = {1, 1, 3},
+          .lo = {0, 0, 9},
+          .hi = {0, 0, 9}},
+      {.x = {1, 2, 130, 24},
+          .co = 8443,
+          .k = {1, 3, 1},
+          .lo = {0, 1, 0},
+          .hi = {0, 1, 0}},
+  };
   static const DvDtype floats[] = {DV_F32, DV_BF16};
 
   for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
@@ -174,6 +193,10 @@ rig_conv (Rig *rig)
       conv (rig, &shapes[s], floats[combo & 1], floats[combo >> 1 & 1],
           floats[combo >> 2 & 1], floats[combo >> 3 & 1], combo % 6);
     }
+  /* whole addresses, as models have them; one with many channels */
+  for (size_t s = 0; s < sizeof aligned / sizeof *aligned; s++)
+    conv (
+        rig, &aligned[s], DV_BF16, DV_BF16, DV_BF16, floats[s % 2], (int)s + 1);
   for (int combo = 0; combo < 8; combo++) {
     DvDtype in = floats[combo & 1], compute = floats[combo >> 1 & 1];
     DvDtype type = floats[combo >> 2];

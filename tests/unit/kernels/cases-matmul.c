@@ -110,6 +110,37 @@ attention (Rig *rig, Attention c)
       dv_dtype_name (c.type), dv_dtype_name (c.out));
 }
 
+/* As models have them: BF16 at whole addresses. Some of these have few queries
+ * for many keys, and so many keys that tiles of any size have neighbours. */
+static void
+aligned_attention (Rig *rig)
+{
+  static const Attention cases[] = {
+      {.M = 130, .S = 200, .H = 2, .G = 2, .d = 64},
+      {.M = 130, .S = 130, .H = 2, .G = 1, .d = 64, .causal = true},
+      {.M = 70, .S = 1200, .H = 2, .G = 1, .d = 64, .extras = 6 | 1},
+      {.M = 5, .S = 1025, .H = 1, .G = 1, .d = 128, .extras = 9},
+      {.M = 140, .S = 170, .H = 1, .G = 1, .d = 128, .extras = 2},
+      {.M = 33, .S = 70, .H = 2, .G = 1, .d = 128, .extras = 1},
+      {.M = 20, .S = 65, .H = 2, .G = 1, .d = 80},
+      {.M = 70,
+          .S = 100,
+          .H = 2,
+          .G = 1,
+          .d = 256,
+          .causal = true,
+          .window = 40},
+  };
+
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    Attention c = cases[i];
+
+    c.type = DV_BF16;
+    c.out = floats[i % 2];
+    attention (rig, c);
+  }
+}
+
 void
 rig_attention (Rig *rig)
 {
@@ -186,4 +217,5 @@ rig_attention (Rig *rig)
                         .extras = 5});
   }
   rig->gap = rig->offset = 0;
+  aligned_attention (rig);
 }
