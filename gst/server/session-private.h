@@ -77,7 +77,8 @@ typedef struct {
   gboolean stepped; /* its generation is done */
   gboolean held;    /* events of it may be late: the link was not read */
   gboolean opened, complete; /* media_init, media_segment_complete came */
-  gboolean cancelled;        /* nothing of it is told */
+  gboolean finished;  /* ltx2_segment_complete too, before step_complete */
+  gboolean cancelled; /* nothing of it is told */
   guint chunks;
   guint64 bytes;
 } DvsSegment;

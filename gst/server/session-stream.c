@@ -197,6 +197,25 @@ segment_started (DvsSession *session, JsonObject *event)
     segment->stream_id = g_strdup (text_of (event, "stream_id"));
 }
 
+/* Takes @segment: all of it was relayed and reported. */
+static void
+finish_segment (DvsSession *session, DvsSegment *segment)
+{
+  JsonObject *fields = json_object_new ();
+  GString *text = dvs_text_begin ("ltx2_segment_complete");
+
+  dvs_text_int (text, "segment_idx", segment->index);
+  dvs_text_int (text, "total_segments", segment->total);
+  dvs_tell (session, text);
+  json_object_set_int_member (fields, "segment_idx", segment->index);
+  json_object_set_int_member (
+      fields, "data_size_bytes", (gint64)segment->bytes);
+  dvs_log (session, "segment_complete", fields);
+  dvs_session_observe (session, DVS_COUNT_SEGMENTS, 1);
+  g_queue_remove (&session->segments, segment);
+  segment_free (segment);
+}
+
 /* The time is taken here, unless the link was not read in between: then it
  * would be the client's slowness. */
 static void
@@ -221,6 +240,8 @@ step_complete (DvsSession *session, JsonObject *event)
   dvs_session_observe (session, DVS_TIME_STEP, total / 1000);
   observe_stages (session, event);
   dvs_tell_step_complete (session, total, worker);
+  if (segment->finished)
+    finish_segment (session, segment);
 }
 
 static void
@@ -334,31 +355,15 @@ static void
 segment_complete (DvsSession *session, JsonObject *event)
 {
   DvsSegment *segment = segment_of (session, event);
-  JsonObject *fields;
-  GString *text;
 
-  if (!segment) {
-    if (is_current (session, event))
-      out_of_sequence (session, "ltx2_segment_complete");
-    return;
-  }
-  /* Its generation was done before its last byte was made. */
-  if (!segment->complete || !segment->stepped) {
+  if (segment && segment->complete && !segment->finished) {
+    /* A small segment's last byte may be here before the report of its step. */
+    segment->finished = TRUE;
+    if (segment->stepped)
+      finish_segment (session, segment);
+  } else if (segment || is_current (session, event)) {
     out_of_sequence (session, "ltx2_segment_complete");
-    return;
   }
-  text = dvs_text_begin ("ltx2_segment_complete");
-  dvs_text_int (text, "segment_idx", segment->index);
-  dvs_text_int (text, "total_segments", segment->total);
-  dvs_tell (session, text);
-  fields = json_object_new ();
-  json_object_set_int_member (fields, "segment_idx", segment->index);
-  json_object_set_int_member (
-      fields, "data_size_bytes", (gint64)segment->bytes);
-  dvs_log (session, "segment_complete", fields);
-  dvs_session_observe (session, DVS_COUNT_SEGMENTS, 1);
-  g_queue_remove (&session->segments, segment);
-  segment_free (segment);
 }
 
 static void
