@@ -22,8 +22,10 @@
 /* A closing client that takes nothing for so long, or takes so long, is cut. */
 #define CLOSE_IDLE (5 * G_USEC_PER_SEC)
 #define CLOSE_WHOLE (60 * G_USEC_PER_SEC)
-/* Waiting replies, beyond what the session bounds. */
+/* What waits beyond that which a session bounds: it holds media back in time,
+ * but not its replies. */
 #define MAX_FRAMES 65536
+#define MAX_BEYOND (G_GUINT64_CONSTANT (32) << 20)
 /* A message that begins larger than this is counted against the room's bound
  * until it is whole. */
 #define SMALL_MESSAGE 65536
@@ -545,7 +547,7 @@ client_tick (DvsClient *client, gint64 now)
     push (client, WS_OP_PING, g_bytes_new_static ("dv", 2), TRUE);
   }
   if (client->frames.length > MAX_FRAMES ||
-      client->unsent > 4 * settings->max_unsent_bytes)
+      client->unsent > 2 * settings->max_unsent_bytes + MAX_BEYOND)
     count_drop (client, "unread");
 }
 

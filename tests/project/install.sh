@@ -19,7 +19,7 @@ plugin=$(find "$work/root" -name 'libgstdreamverse.so')
 
 # What is installed is what is meant to be, nothing of the tests.
 (cd "$work/root" && find . -type f | sort) >"$work/files"
-if grep -vE '/(bin/dreamverse-generate|libgstdreamverse\.so|gst-dreamverse-1\.0\.pc|gstdreamverse\.h)$' \
+if grep -vE '/(bin/dreamverse-(generate|server)|dreamverse/server\.conf|system/dreamverse-server\.service|libgstdreamverse\.so|gst-dreamverse-1\.0\.pc|gstdreamverse\.h)$' \
   "$work/files"; then
   echo "the files above should not be installed"
   exit 1
@@ -27,6 +27,8 @@ fi
 
 "$(find "$work/root" -name dreamverse-generate)" --version >"$work/version" \
   || { echo "dreamverse-generate does not run"; exit 1; }
+"$(find "$work/root" -name dreamverse-server)" --version >"$work/version" \
+  || { echo "dreamverse-server does not run"; exit 1; }
 
 # No library is needed that another machine may lack: one missing library and
 # GStreamer blacklists the plugin.
