@@ -55,7 +55,7 @@ squares_of (const float v[DV_CHUNK], float mean, int64_t n)
 DV_DEVICE float
 factor_of (float squares, int64_t n, float eps)
 {
-  return 1.0f / sqrtf (squares / (float)n + eps);
+  return rsqrtf (squares / (float)n + eps);
 }
 
 /* Elements [c, c + n) of row @m, after its statistics. */

@@ -264,17 +264,28 @@ dv_put (DvF16 *to, float x)
   to->bits = dv_f16_bits (x);
 }
 
+/* x / (1 + exp (-u)), within a few units of the last place of max (|x|, 1). */
+DV_DEVICE float
+dv_gated (float x, float u)
+{
+#ifdef DV_SIMT
+  return x / (1.0f + expf (-u));
+#else
+  return __fdividef (x, 1.0f + __expf (-u));
+#endif
+}
+
+/* 0.5 (1 + tanh (v)) is 1 / (1 + exp (-2 v)). */
 DV_DEVICE float
 dv_gelu (float x)
 {
-  return 0.5f * x *
-         (1.0f + tanhf (0.7978845608028654f * (x + 0.044715f * x * x * x)));
+  return dv_gated (x, 1.5957691216057308f * (x + 0.044715f * x * x * x));
 }
 
 DV_DEVICE float
 dv_silu (float x)
 {
-  return x / (1.0f + expf (-x));
+  return dv_gated (x, x);
 }
 
 DV_DEVICE float
@@ -374,14 +385,29 @@ dv_store_wide (float *to, const float v[DV_CHUNK])
   }
 }
 
+/* Two at once, the first below. The instruction makes all NaNs alike, which
+ * dv_bf16_bits() does not. */
+DV_DEVICE uint32_t
+dv_bf16_pair (float a, float b)
+{
+#ifndef DV_SIMT
+  if (a == a && b == b) {
+    uint32_t pair;
+
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(b), "f"(a));
+    return pair;
+  }
+#endif
+  return dv_bf16_bits (a) | (uint32_t)dv_bf16_bits (b) << 16;
+}
+
 DV_DEVICE void
 dv_store_wide (DvBf16 *to, const float v[DV_CHUNK])
 {
   DvWords words;
 
   for (int j = 0; j < 4; j++)
-    words.w[j] = dv_bf16_bits (v[2 * j]) | (uint32_t)dv_bf16_bits (v[2 * j + 1])
-                                               << 16;
+    words.w[j] = dv_bf16_pair (v[2 * j], v[2 * j + 1]);
   dv_store16 (to, words);
 }
 
