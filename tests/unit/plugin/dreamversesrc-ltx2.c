@@ -532,6 +532,77 @@ GST_START_TEST (test_opening_says_how_far_it_is)
 }
 GST_END_TEST
 
+/* Opens in PAUSED; how often it said how far it is. -1: it failed. */
+static gint
+open_and_count (Fixture *f)
+{
+  gint messages = 0;
+
+  gst_element_set_state (f->src, GST_STATE_PAUSED);
+  for (;;) {
+    GstMessage *message = gst_bus_timed_pop_filtered (
+        f->bus, PATIENCE, GST_MESSAGE_PROGRESS | GST_MESSAGE_ERROR);
+    GstProgressType type = GST_PROGRESS_TYPE_ERROR;
+    gboolean procedural = TRUE, failed;
+    gdouble fraction = -1;
+
+    fail_unless (message != NULL);
+    failed = GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR;
+    if (!failed) {
+      const GstStructure *s = gst_message_get_structure (message);
+
+      gst_message_parse_progress (message, &type, NULL, NULL);
+      gst_structure_get_double (s, GST_DREAMVERSE_FIELD_FRACTION, &fraction);
+      gst_structure_get_boolean (
+          s, GST_DREAMVERSE_FIELD_PROCEDURAL, &procedural);
+    }
+    gst_message_unref (message);
+    if (type == GST_PROGRESS_TYPE_CONTINUE) {
+      fail_unless (fraction > 0 && fraction <= 1);
+      messages++;
+    } else if (type == GST_PROGRESS_TYPE_COMPLETE) {
+      fail_unless (fraction == 1 && !procedural);
+      break;
+    } else if (failed) {
+      messages = -1;
+      break;
+    }
+  }
+  gst_element_set_state (f->src, GST_STATE_READY);
+  gst_bus_set_flushing (f->bus, TRUE);
+  gst_bus_set_flushing (f->bus, FALSE);
+  return messages;
+}
+
+/* Its files may even be gone. Other settings, and NULL, let go of it. */
+GST_START_TEST (test_the_model_is_kept_in_ready)
+{
+  gchar *model = make_model (TRUE), *away = g_strconcat (model, "-away", NULL);
+  Fixture f;
+
+  fixture_init (&f, source_new ("model", model, "dtype", "f32", NULL));
+  fixture_play (&f);
+  gst_element_set_state (f.src, GST_STATE_NULL);
+  gst_bus_set_flushing (f.bus, TRUE);
+  gst_bus_set_flushing (f.bus, FALSE);
+  fail_unless (open_and_count (&f) > 0);
+  g_rename (model, away);
+  fail_unless_equals_int (open_and_count (&f), 0);
+  g_object_set (f.src, "seed", (guint64)5, "steps", "1+1", NULL);
+  fail_unless_equals_int (open_and_count (&f), 0);
+  g_object_set (f.src, "dtype", "bf16", NULL);
+  fail_unless_equals_int (open_and_count (&f), -1);
+  g_rename (away, model);
+  fail_unless (open_and_count (&f) > 0);
+  fail_unless_equals_int (open_and_count (&f), 0);
+  gst_element_set_state (f.src, GST_STATE_NULL);
+  fail_unless (open_and_count (&f) > 0);
+  fixture_clear (&f);
+  g_free (away);
+  g_free (model);
+}
+GST_END_TEST
+
 /* ---- errors ---- */
 
 static void
@@ -754,6 +825,7 @@ dreamversesrc_ltx2_suite (void)
   tcase_add_test (tc, test_a_segment_of_2_3_is_the_references);
   tcase_add_test (tc, test_properties_reach_the_model);
   tcase_add_test (tc, test_opening_says_how_far_it_is);
+  tcase_add_test (tc, test_the_model_is_kept_in_ready);
   tcase_add_loop_test (tc, test_settings_that_no_model_takes, 0, 8);
   tcase_add_test (tc, test_a_lora_that_is_not_there);
   tcase_add_test (tc, test_a_model_that_does_not_fit);
