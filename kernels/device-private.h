@@ -15,7 +15,10 @@ typedef struct {
   atomic_uint said; /* a bit an op: that it falls back was told */
   void (*say) (void *user, const char *sentence);
   void *user;
+  uint64_t planned_memory; /* of a device that only plans */
 } Device;
+
+extern const DvOps dv_planned_ops; /* planned.c */
 
 /* The table that serves @op here: the device's own, or ref's. */
 const DvOps *dv_device_serves (DvDevice *device, DvOp op, const void *args);

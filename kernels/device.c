@@ -39,7 +39,8 @@ dv_device_open (const DvDeviceSpec *spec, DvError *error)
 
   if (!spec)
     spec = &defaults;
-  ops = find_backend (spec->backend);
+  ops =
+      spec->planned_memory > 0 ? &dv_planned_ops : find_backend (spec->backend);
   if (!ops) {
     dv_fail (error, DV_ERROR_DEVICE, "open",
         "there is no backend \"%.40s\" in this build", spec->backend);

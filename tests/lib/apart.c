@@ -42,6 +42,7 @@ static struct {
   uint64_t clock; /* numbers of what is late */
   unsigned n_late;
   int open;
+  bool unlocked;
 } apart = {.limit = MOST};
 
 DvDevice *__real_dv_device_open (const DvDeviceSpec *spec, DvError *error);
@@ -75,6 +76,12 @@ apart_late (void)
 
 /* ---- memory ---- */
 
+void
+apart_unlock (void)
+{
+  apart.unlocked = true;
+}
+
 static void
 unlock (void)
 {
@@ -85,7 +92,7 @@ unlock (void)
 static void
 lock (void)
 {
-  if (--apart.open == 0)
+  if (--apart.open == 0 && !apart.unlocked)
     mprotect (apart.base, MOST, PROT_NONE);
 }
 
@@ -135,7 +142,6 @@ apart_free (DvDevice *device, void *memory)
       continue;
     *link = piece->next;
     apart.used -= piece->bytes;
-    madvise (piece->at, piece->bytes, MADV_DONTNEED);
     free (piece);
     return;
   }
@@ -426,8 +432,8 @@ __wrap_dv_device_open (const DvDeviceSpec *spec, DvError *error)
 {
   DvDevice *device = __real_dv_device_open (spec, error);
 
-  if (!device)
-    return NULL;
+  if (!device || (spec && spec->planned_memory > 0))
+    return device;
   if (!apart.base) {
     apart.base = mmap (NULL, MOST, PROT_NONE,
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -17,6 +17,9 @@
 /* Bytes of memory that the next devices have; the default is 2 GiB. What does
  * not fit is not to be had. */
 void apart_limit (uint64_t bytes);
+/* Leaves the memory open to the host, which is faster; for tests that look for
+ * something else. */
+void apart_unlock (void);
 /* Bytes in use, and the most that ever were since apart_limit(). */
 uint64_t apart_used (void);
 uint64_t apart_peak (void);

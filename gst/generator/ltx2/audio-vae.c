@@ -164,7 +164,8 @@ load_statistics (DvLoader *loader, DvAudioVae *vae)
   float *const to[2] = {vae->mean, vae->std};
   DvTensor read[2];
   float *host = calloc ((size_t)n, sizeof *host);
-  DvStream *stream = dv_stream_new (loader->device, DV_ARENA_ALIGN, NULL);
+  DvStream *stream = loader->counting ? dv_stream_new_dry (loader->device, NULL)
+                                      : dv_stream_new (loader->device, 0, NULL);
   bool good = host && stream;
 
   read[0] = dv_load_plain (loader, DV_SHAPE (n), "latents_mean");

@@ -196,7 +196,7 @@ static void
 attend_to_itself (DvDitRun *run, int64_t number, int side, const DvDitMod *mod)
 {
   DvDitLane *lane = &run->lane[side];
-  const DvDitAttention *a = &run->dit->block[number].side[side].attn1;
+  const DvDitAttention *a = &run->block->side[side].attn1;
   size_t mark = dv_mark (run->stream);
   DvTensor input = new_like (run, lane->m, lane->w->width);
   DvTensor k = new_like (run, lane->m, lane->w->width);
@@ -230,8 +230,8 @@ modulated_context (DvDitRun *run, int64_t number, int side)
   const DvTensor *c = &lane->context;
   DvTensor out = new_like (run, c->shape[0], c->shape[1]);
   size_t mark = dv_mark (stream);
-  DvDitMod mod = dv_dit_modulation (stream, &lane->prompt,
-      &run->dit->block[number].side[side].prompt_table, 2, NULL);
+  DvDitMod mod = dv_dit_modulation (
+      stream, &lane->prompt, &run->block->side[side].prompt_table, 2, NULL);
   DvTensor moved = DV_NEW (stream, DV_F32, c->shape[0], c->shape[1]);
   DvTensor shift = DV_RESHAPE (&mod.row[0], c->shape[1]);
   DvTensor scale = DV_RESHAPE (&mod.row[1], c->shape[1]);
@@ -252,7 +252,7 @@ static void
 attend_to_text (DvDitRun *run, int64_t number, int side, const DvDitMod *mod)
 {
   DvDitLane *lane = &run->lane[side];
-  const DvDitAttention *a = &run->dit->block[number].side[side].attn2;
+  const DvDitAttention *a = &run->block->side[side].attn2;
   bool modulated = run->dit->config.cross_mod, filled = false;
   size_t mark = dv_mark (run->stream);
   int64_t rows = lane->context.shape[0];
@@ -297,7 +297,7 @@ static CrossMod
 cross_modulation (DvDitRun *run, int64_t number, int side)
 {
   DvDitLane *lane = &run->lane[side];
-  const DvTensor *table = &run->dit->block[number].side[side].cross_table;
+  const DvTensor *table = &run->block->side[side].cross_table;
   DvTensor first = dv_slice (table, 0, 0, 4), last = dv_slice (table, 0, 4, 1);
 
   return (CrossMod){
@@ -314,7 +314,7 @@ offer_keys (DvDitRun *run, int64_t number, int from, const DvDitMod *mod,
     int scale, int shift, DvTensor *k, DvTensor *v)
 {
   DvDitLane *lane = &run->lane[from];
-  const DvDitAttention *a = &run->dit->block[number].cross[!from];
+  const DvDitAttention *a = &run->block->cross[!from];
   DvTensor input;
   size_t mark;
 
@@ -340,7 +340,7 @@ ask_other (DvDitRun *run, int64_t number, int to, const CrossMod *mod,
 
   modulate (run, &input, &lane->x, &mod->rows, scale, shift);
   attend (run, &(Attend){
-                   .w = &run->dit->block[number].cross[to],
+                   .w = &run->block->cross[to],
                    .input = &input,
                    .k = k,
                    .v = v,
@@ -386,7 +386,7 @@ feed_forward (DvDitRun *run, int64_t number, int side, const DvDitMod *mod)
 {
   DvStream *stream = run->stream;
   DvDitLane *lane = &run->lane[side];
-  const DvDitBlockSide *b = &run->dit->block[number].side[side];
+  const DvDitBlockSide *b = &run->block->side[side];
   int64_t m = lane->m, width = lane->w->width;
   int64_t rows = m <= FF_WHOLE ? m : ((m + 1) / 2 + 63) / 64 * 64;
   size_t mark = dv_mark (stream);
@@ -437,8 +437,7 @@ dv_dit_block (DvDitRun *run, int64_t number)
     DvDitLane *lane = &run->lane[side];
 
     mod[side] = dv_dit_modulation (run->stream, &lane->y,
-        &run->dit->block[number].side[side].table, run->dit->rows,
-        lane->row_index);
+        &run->block->side[side].table, run->dit->rows, lane->row_index);
     attend_to_itself (run, number, side, &mod[side]);
     attend_to_text (run, number, side, &mod[side]);
   }

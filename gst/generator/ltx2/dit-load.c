@@ -175,9 +175,73 @@ load_block (DvLoader *loader, DvDit *dit, int64_t number)
       load_attention (loader, inner, audio, video, dit->config.gated, name);
 }
 
+/* ---- a block's matrices ---- */
+
+static size_t
+attention_matrices (DvDitAttention *a, DvWeight **to)
+{
+  DvLinear *all[] = {&a->q, &a->k, &a->v, &a->out, &a->gate};
+  size_t n = 0;
+
+  for (int i = 0; i < (a->gated ? 5 : 4); i++)
+    to[n++] = &all[i]->w;
+  return n;
+}
+
+size_t
+dv_dit_matrices (DvDitBlock *block, DvWeight **matrices)
+{
+  size_t n = 0;
+
+  for (int side = 0; side < DV_N_SIDES; side++) {
+    n += attention_matrices (&block->side[side].attn1, matrices + n);
+    n += attention_matrices (&block->side[side].attn2, matrices + n);
+    n += attention_matrices (&block->cross[side], matrices + n);
+    matrices[n++] = &block->side[side].ff1.w;
+    matrices[n++] = &block->side[side].ff2.w;
+  }
+  return n;
+}
+
+int64_t
+dv_dit_layers (const DvDit *dit)
+{
+  return dit->config.layers;
+}
+
+uint64_t
+dv_dit_layer_bytes (const DvDit *dit)
+{
+  DvWeight *matrices[DV_DIT_MATRICES];
+  uint64_t most = 0;
+
+  for (int64_t i = 0; i < dit->config.layers; i++) {
+    size_t n = dv_dit_matrices (&dit->block[i], matrices);
+    uint64_t bytes = dv_parcel_bytes (matrices, n);
+
+    most = bytes > most ? bytes : most;
+  }
+  return most;
+}
+
+/* Takes a block's matrices off the device, if it is one of those. */
+static void
+park (DvLoader *loader, DvDit *dit, int64_t number, DvStream *stream)
+{
+  DvDitBlock *block = &dit->block[number];
+  DvWeight *matrices[DV_DIT_MATRICES];
+  size_t n = dv_dit_matrices (block, matrices);
+
+  if (stream && loader->status == DV_OK &&
+      dv_is_parked (number, dit->config.layers, loader->parked))
+    loader->status =
+        dv_parcel_pack (&block->parcel, stream, matrices, n, &loader->error);
+}
+
 DvDit *
 dv_dit_load (DvLoader *loader, const DvDitConfig *config)
 {
+  DvStream *stream = NULL;
   DvDit *dit = NULL;
 
   if (loader->status != DV_OK)
@@ -201,8 +265,15 @@ dv_dit_load (DvLoader *loader, const DvDitConfig *config)
   dit->rows = config->cross_mod ? 9 : 6;
   load_modality (loader, dit, DV_VIDEO);
   load_modality (loader, dit, DV_AUDIO);
-  for (int64_t i = 0; i < config->layers && loader->status == DV_OK; i++)
+  if (loader->parked > 0 && !loader->counting && loader->status == DV_OK) {
+    stream = dv_stream_new (loader->device, 0, &loader->error);
+    loader->status = stream ? DV_OK : loader->error.code;
+  }
+  for (int64_t i = 0; i < config->layers && loader->status == DV_OK; i++) {
     load_block (loader, dit, i);
+    park (loader, dit, i, stream);
+  }
+  dv_stream_free (stream);
   if (loader->status != DV_OK) {
     dv_dit_free (dit);
     return NULL;
@@ -247,6 +318,7 @@ clear_block (DvDevice *device, DvDitBlock *b)
     dv_plain_clear (device, &s->cross_table);
     dv_plain_clear (device, &s->prompt_table);
   }
+  dv_parcel_clear (&b->parcel, device);
 }
 
 void

@@ -41,7 +41,10 @@ typedef struct {
 typedef struct {
   DvDitBlockSide side[DV_N_SIDES];
   DvDitAttention cross[DV_N_SIDES]; /* by the side that asks */
+  DvParcel parcel; /* its matrices, if they do not stay on the device */
 } DvDitBlock;
+
+#define DV_DIT_MATRICES (DV_N_SIDES * (3 * 5 + 2)) /* of a block, at most */
 
 /* One modality's weights outside the blocks. */
 typedef struct {
@@ -95,6 +98,7 @@ typedef struct {
   const DvDitForward *forward;
   DvDitCache *cache; /* may be NULL */
   const DvProbe *probe;
+  const DvDitBlock *block; /* the one that runs, its weights on the device */
   DvDitLane lane[DV_N_SIDES];
   DvRopeTables tables[2 * DV_N_SIDES]; /* without a cache: self, cross */
 } DvDitRun;
@@ -102,6 +106,9 @@ typedef struct {
 /* dit-load.c */
 void dv_dit_rope_spec (
     const DvDit *dit, int side, bool cross, DvRopeSpec *spec);
+
+/* A block's matrices, at most DV_DIT_MATRICES; how many. */
+size_t dv_dit_matrices (DvDitBlock *block, DvWeight **matrices);
 
 /* dit-time.c: fills the lanes' modulations. */
 void dv_dit_time (DvDitRun *run);

@@ -185,6 +185,46 @@ read_out (DvDitRun *run, int side)
   dv_release (stream, mark);
 }
 
+/* The next block behind @number that has to be brought, from the end back to
+ * the first: the next step begins there. */
+static const DvParcel *
+next_parcel (const DvDit *dit, int64_t number)
+{
+  for (int64_t i = 1; i <= dit->config.layers; i++) {
+    const DvDitBlock *block = &dit->block[(number + i) % dit->config.layers];
+
+    if (block->parcel.host)
+      return &block->parcel;
+  }
+  return NULL;
+}
+
+/* Block @number, brought to the device if it does not stay there, while the
+ * one before still runs. */
+static void
+run_block (DvDitRun *run, int64_t number)
+{
+  const DvDitBlock *block = &run->dit->block[number];
+  DvWeight *matrices[DV_DIT_MATRICES];
+  DvDitBlock here = *block;
+  void *slot;
+
+  run->block = block;
+  if (!block->parcel.host || run->stream->dry) {
+    dv_dit_block (run, number);
+    return;
+  }
+  slot = dv_fetch_take (run->stream, &block->parcel);
+  if (!slot)
+    return;
+  dv_fetch_ahead (run->stream, next_parcel (run->dit, number));
+  dv_parcel_lay (matrices, dv_dit_matrices (&here, matrices), slot);
+  run->block = &here;
+  dv_dit_block (run, number);
+  run->block = NULL;
+  dv_fetch_done (run->stream);
+}
+
 void
 dv_dit_run (const DvDit *dit, DvStream *stream, const DvDitForward *forward,
     DvDitCache *cache, const DvProbe *probe)
@@ -208,6 +248,8 @@ dv_dit_run (const DvDit *dit, DvStream *stream, const DvDitForward *forward,
     run.lane[side].w = &dit->side[side];
     run.lane[side].m = run.lane[side].io->latent->shape[0];
   }
+  if (next_parcel (dit, -1))
+    dv_fetch_ahead (stream, next_parcel (dit, -1));
   dv_dit_cache_begin (&run);
   dv_dit_cache_grid (&run);
   dv_dit_time (&run);
@@ -216,7 +258,7 @@ dv_dit_run (const DvDit *dit, DvStream *stream, const DvDitForward *forward,
     embed_tokens (&run, side);
   }
   for (int64_t i = 0; i < dit->config.layers && stream->status == DV_OK; i++)
-    dv_dit_block (&run, i);
+    run_block (&run, i);
   for (int side = 0; side < DV_N_SIDES; side++)
     read_out (&run, side);
   dv_dit_cache_end (&run);

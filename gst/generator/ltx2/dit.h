@@ -18,6 +18,10 @@ typedef struct DvDit DvDit;
 
 DvDit *dv_dit_load (DvLoader *loader, const DvDitConfig *config);
 void dv_dit_free (DvDit *dit);
+int64_t dv_dit_layers (const DvDit *dit);
+/* Bytes of the matrices of the largest layer: what a layer that does not stay
+ * on the device leaves free, and what a slot for one takes. */
+uint64_t dv_dit_layer_bytes (const DvDit *dit);
 
 /* Which timestep the cross-modal gates see (section 5.4). */
 typedef enum { DV_CROSS_OWN, DV_CROSS_OTHER } DvCrossRule;

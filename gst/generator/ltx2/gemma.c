@@ -10,6 +10,7 @@
  */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "text-private.h"
 
@@ -21,7 +22,10 @@ typedef struct {
   DvTensor q_norm, k_norm; /* [head_dim] */
   DvLinear q, k, v, o;
   DvLinear gate, up, down;
+  DvParcel parcel; /* its matrices, if they do not stay on the device */
 } Layer;
+
+#define MATRICES 7 /* of a layer */
 
 struct DvGemma {
   DvDevice *device;
@@ -73,6 +77,65 @@ load_layer (DvLoader *loader, const DvGemmaConfig *c, Layer *layer, int i)
 #undef LINEAR
 }
 
+/* ---- a layer's matrices ---- */
+
+static void
+matrices_of (Layer *layer, DvWeight **matrices)
+{
+  DvLinear *all[MATRICES] = {&layer->q, &layer->k, &layer->v, &layer->o,
+      &layer->gate, &layer->up, &layer->down};
+
+  for (int i = 0; i < MATRICES; i++)
+    matrices[i] = &all[i]->w;
+}
+
+int64_t
+dv_gemma_layers (const DvGemma *gemma)
+{
+  return gemma->config.layers;
+}
+
+uint64_t
+dv_gemma_layer_bytes (const DvGemma *gemma)
+{
+  DvWeight *matrices[MATRICES];
+  uint64_t most = 0;
+
+  for (int64_t i = 0; i < gemma->config.layers; i++) {
+    uint64_t bytes;
+
+    matrices_of (&gemma->layer[i], matrices);
+    bytes = dv_parcel_bytes (matrices, MATRICES);
+    most = bytes > most ? bytes : most;
+  }
+  return most;
+}
+
+/* Takes layers off the device when they are loaded. */
+static void
+load_layers (DvLoader *loader, DvGemma *gemma)
+{
+  bool parks = loader->parked > 0 && !loader->counting;
+  DvStream *stream = NULL;
+  DvWeight *matrices[MATRICES];
+
+  if (parks && loader->status == DV_OK) {
+    stream = dv_stream_new (loader->device, 0, &loader->error);
+    loader->status = stream ? DV_OK : loader->error.code;
+  }
+  for (int i = 0; i < gemma->config.layers; i++) {
+    Layer *layer = &gemma->layer[i];
+
+    load_layer (loader, &gemma->config, layer, i);
+    matrices_of (layer, matrices);
+    if (parks && loader->status == DV_OK &&
+        dv_is_parked (i, gemma->config.layers, loader->parked))
+      loader->status = dv_parcel_pack (
+          &layer->parcel, stream, matrices, MATRICES, &loader->error);
+  }
+  dv_stream_free (stream);
+}
+
 DvGemma *
 dv_gemma_load (DvLoader *loader, const DvGemmaConfig *config)
 {
@@ -88,8 +151,7 @@ dv_gemma_load (DvLoader *loader, const DvGemmaConfig *config)
     goto no_memory;
   gemma->embed = dv_load (loader, DV_USE_TABLE,
       DV_SHAPE (config->vocab, config->hidden), "model.embed_tokens.weight");
-  for (int i = 0; i < config->layers; i++)
-    load_layer (loader, config, &gemma->layer[i], i);
+  load_layers (loader, gemma);
   gemma->norm =
       dv_load_plain (loader, DV_SHAPE (config->hidden), "model.norm.weight");
   if (loader->status == DV_OK)
@@ -119,6 +181,7 @@ clear_layer (DvDevice *device, Layer *layer)
   dv_linear_clear (device, &layer->gate);
   dv_linear_clear (device, &layer->up);
   dv_linear_clear (device, &layer->down);
+  dv_parcel_clear (&layer->parcel, device);
 }
 
 void
@@ -308,29 +371,113 @@ fits (const DvGemma *gemma, int64_t n, const DvTensor *hidden)
          hidden->shape[1] == n && hidden->shape[2] == gemma->config.hidden;
 }
 
+/* Where the table does not stand on the device: its rows of @ids, which are
+ * then looked up by number. */
+static DvTensor
+bring_rows (Run *run, int32_t *ids)
+{
+  const DvTensor *table = &run->gemma->embed.data;
+  const size_t row = (size_t)table->shape[1] * dv_dtype_size (table->dtype);
+  DvTensor rows = DV_NEW (run->stream, table->dtype, run->n, table->shape[1]);
+  DvTensor host;
+
+  if (!dv_stream_live (run->stream))
+    return rows;
+  host = dv_tensor_new (table->dtype, 2, rows.shape);
+  if (!host.data) {
+    dv_stream_fail (run->stream, DV_ERROR_MEMORY, "text",
+        "no memory for the rows of %lld tokens", (long long)run->n);
+    return rows;
+  }
+  for (int64_t i = 0; i < run->n; i++) {
+    memcpy ((uint8_t *)host.data + (size_t)i * row,
+        (const uint8_t *)table->data + (size_t)ids[i] * row, row);
+    ids[i] = (int32_t)i;
+  }
+  dv_copy (run->stream, &rows, &host);
+  dv_tensor_clear (&host);
+  return rows;
+}
+
+static bool
+known_ids (Run *run, const int32_t *ids)
+{
+  const int64_t vocab = run->gemma->config.vocab;
+
+  for (int64_t i = 0; i < run->n; i++)
+    if (ids[i] < 0 || ids[i] >= vocab)
+      dv_stream_fail (run->stream, DV_ERROR_ARGUMENT, "text",
+          "token %d is not in the text encoder's vocabulary of %lld: the "
+          "tokenizer belongs to another model",
+          ids[i], (long long)vocab);
+  return run->stream->status == DV_OK;
+}
+
 /* x = embed[id] sqrt (hidden) */
 static void
 embed (Run *run, const int32_t *ids)
 {
   const DvGemmaConfig *c = &run->gemma->config;
   DvTensor id = DV_NEW (run->stream, DV_I32, run->n), host;
+  DvTensor table = run->gemma->embed.data;
+  int32_t *places = NULL;
 
+  if (dv_stream_live (run->stream) && known_ids (run, ids)) {
+    places = malloc ((size_t)run->n * sizeof *places);
+    if (places)
+      memcpy (places, ids, (size_t)run->n * sizeof *places);
+    else
+      dv_stream_fail (run->stream, DV_ERROR_MEMORY, "text",
+          "no memory for %lld tokens", (long long)run->n);
+  }
+  if (run->gemma->device->discrete)
+    table = bring_rows (run, places);
   if (dv_stream_live (run->stream)) {
-    for (int64_t i = 0; i < run->n; i++)
-      if (ids[i] < 0 || ids[i] >= c->vocab)
-        dv_stream_fail (run->stream, DV_ERROR_ARGUMENT, "text",
-            "token %d is not in the text encoder's vocabulary of %lld: the "
-            "tokenizer belongs to another model",
-            ids[i], (long long)c->vocab);
-    host = DV_TENSOR (ids, DV_I32, run->n);
+    host = DV_TENSOR (places, DV_I32, run->n);
     dv_copy (run->stream, &id, &host);
   }
+  free (places);
   dv_gather (run->stream, &(DvGather){
                               .out = &run->x,
-                              .table = &run->gemma->embed.data,
+                              .table = &table,
                               .id = &id,
                               .scale = (float)sqrt ((double)c->hidden),
                           });
+}
+
+/* The next layer behind @number that has to be brought. */
+static const DvParcel *
+next_parcel (const DvGemma *gemma, int64_t number)
+{
+  for (int64_t i = number + 1; i < gemma->config.layers; i++)
+    if (gemma->layer[i].parcel.host)
+      return &gemma->layer[i].parcel;
+  return NULL;
+}
+
+static void
+run_layer (Run *run, int64_t number)
+{
+  bool global = (number + 1) % run->gemma->config.sliding_pattern == 0;
+  Layer here = run->gemma->layer[number];
+  const DvParcel *next = next_parcel (run->gemma, number);
+  bool brought = here.parcel.host && !run->stream->dry;
+  DvWeight *matrices[MATRICES];
+  void *slot;
+
+  if (brought) {
+    slot = dv_fetch_take (run->stream, &run->gemma->layer[number].parcel);
+    if (!slot)
+      return;
+    matrices_of (&here, matrices);
+    dv_parcel_lay (matrices, MATRICES, slot);
+    if (next)
+      dv_fetch_ahead (run->stream, next);
+  }
+  attend (run, &here, global);
+  feed_forward (run, &here);
+  if (brought)
+    dv_fetch_done (run->stream);
 }
 
 /* hidden[l] = x */
@@ -371,14 +518,13 @@ dv_gemma_run (const DvGemma *gemma, DvStream *stream, const int32_t *ids,
     return;
   }
   run.x = DV_NEW (stream, DV_F32, n, c->hidden);
+  if (next_parcel (gemma, -1))
+    dv_fetch_ahead (stream, next_parcel (gemma, -1));
   make_angles (&run);
   embed (&run, ids);
   for (int64_t i = 0; i < c->layers; i++) {
-    bool global = (i + 1) % c->sliding_pattern == 0;
-
     keep (&run, hidden, i);
-    attend (&run, &gemma->layer[i], global);
-    feed_forward (&run, &gemma->layer[i]);
+    run_layer (&run, i);
   }
   last = dv_index (hidden, c->layers);
   norm (&run, &last, &run.x, &gemma->norm, NULL);

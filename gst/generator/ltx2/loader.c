@@ -287,6 +287,14 @@ is_merged (const DvLoader *loader, const char *name)
          dv_loras_touch (loader->loras, name);
 }
 
+/* Rows that are looked up need no memory of a device of its own: the few that
+ * a prompt has are brought to it. */
+static bool
+stays_in_file (const DvLoader *loader, DvUse use)
+{
+  return use == DV_USE_TABLE && loader->device->discrete;
+}
+
 /* What a weight takes beside the mapping. */
 static uint64_t
 resident (const DvLoader *loader, DvUse use, const DvNamed *named, int n_dims,
@@ -298,6 +306,8 @@ resident (const DvLoader *loader, DvUse use, const DvNamed *named, int n_dims,
   uint64_t bytes = dv_weight_bytes (
       loader->device, use, loader->compute, dtype, n_dims, shape);
 
+  if (stays_in_file (loader, use))
+    return 0;
   if (bytes == 0 && merged)
     bytes = (uint64_t)dv_tensor_count (t) * dv_dtype_size (dtype);
   else if (bytes == 0 && !dv_safetensors_aligned (t))
@@ -338,6 +348,13 @@ prepare (DvLoader *loader, DvUse use, const DvNamed *named, int n_dims,
         named->name);
     return w;
   }
+  if (stays_in_file (loader, use)) {
+    w = (DvWeight){.use = use, .n_dims = n_dims, .borrowed = true};
+    memcpy (w.shape, shape, (size_t)n_dims * sizeof *shape);
+    w.data = dv_tensor (from->data, from->dtype, n_dims, shape);
+    dv_safetensors_was_read (named->file, from, true);
+    return w;
+  }
   if (merged && is_float (from->dtype))
     host = merged_copy (loader, named->name, from);
   else if (!dv_safetensors_aligned (from))
@@ -376,6 +393,9 @@ load (DvLoader *loader, DvUse use, int n_dims, const int64_t *shape,
     w.n_dims = n_dims;
     memcpy (w.shape, shape, (size_t)n_dims * sizeof *shape);
     w.data = dv_tensor (NULL, named->tensor->dtype, n_dims, shape);
+    w.packed_bytes = dv_weight_bytes (loader->device, use, loader->compute,
+        is_merged (loader, name) ? loader->compute : named->tensor->dtype,
+        n_dims, shape);
     loader->bytes_read += dv_tensor_bytes (named->tensor);
     return w;
   }

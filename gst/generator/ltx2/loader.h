@@ -12,7 +12,7 @@
 #define DV_LTX2_LOADER_H
 
 #include "checkpoint.h"
-#include "ops.h"
+#include "offload.h"
 
 typedef struct DvLoras DvLoras; /* lora.h */
 
@@ -26,10 +26,12 @@ typedef struct {
   bool (*progress) (void *user, uint64_t done);
   void *user;
   bool counting;
+  int64_t parked; /* layers that do not stay on the device (offload.h) */
 
   /* The loader's own. */
   uint64_t bytes_read;     /* of the mapped weights; counting: would be */
-  uint64_t bytes_resident; /* made beside the mapping, likewise */
+  uint64_t bytes_resident; /* made beside the mapping, likewise; those of
+                            * parked layers too */
   DvStatus status;
   DvError error;
   bool *used; /* [tensors of the part] */

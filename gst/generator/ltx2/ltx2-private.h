@@ -39,7 +39,10 @@ typedef struct {
 
 typedef struct {
   uint64_t mapped;   /* bytes of the weights in the files */
-  uint64_t resident; /* bytes made beside them */
+  uint64_t resident; /* bytes made beside them, all layers' */
+  int64_t layers;    /* whose matrices can be kept in host memory */
+  uint64_t layer;    /* bytes of those of one layer, at most */
+  int64_t parked;    /* layers that are, and are brought when they run */
 } DvPartBytes;
 
 /* ---- one segment ---- */
@@ -105,8 +108,14 @@ typedef struct {
   uint64_t activations; /* the most at a time while a segment is made */
   uint64_t cache;       /* contexts of prompts, text keys and values */
   uint64_t state;       /* what one segment leaves to the next, twice */
-  uint64_t needed;      /* resident weights and all of the above */
+  uint64_t slots;       /* where parked layers are brought to */
+  uint64_t reserve;     /* discrete devices: of the driver, and for pieces */
+  uint64_t needed;      /* weights that stay and all of the above, but the
+                         * state where the device is discrete */
   uint64_t budget;      /* what there is */
+  uint64_t host;        /* host memory that parked layers take */
+  uint64_t host_budget; /* 0: unknown */
+  bool discrete;
   uint32_t width, height, frames;
 } DvPlan;
 
@@ -121,6 +130,7 @@ struct DvLtx2 {
   DvLoras *loras;             /* NULL: none */
   DvLtx2Parts parts;
   DvPlan plan;
+  uint64_t revision;    /* of the transformer's weights: LoRAs make another */
   uint64_t fingerprint; /* of the shape: whose states may be loaded */
   char name[96], device_name[32];
   void (*say) (void *user, const char *sentence);
@@ -130,7 +140,7 @@ struct DvLtx2 {
 /* model.c: fails with what is missing and where it belongs. */
 DvStatus dv_ltx2_no_tokenizer (DvError *error);
 
-/* parts.c: loads one part, or counts it. */
+/* parts.c: loads one part as planned, or counts it. */
 DvStatus dv_ltx2_load_part (const DvLtx2 *model, DvPart part, bool counting,
     const DvLoras *loras, bool (*progress) (void *user, uint64_t done),
     void *user, DvLtx2Parts *parts, DvPartBytes *bytes, DvError *error);

@@ -18,13 +18,23 @@ is_default (const char *name)
   return !name || !*name || strcmp (name, "auto") == 0;
 }
 
+/* A plan for a GPU of so much memory needs none. */
+static bool
+is_planned (const DvModelSpec *spec)
+{
+  return spec->plan_only && spec->memory_budget > 0 && spec->device &&
+         strncmp (spec->device, "cuda", 4) == 0;
+}
+
 static DvStatus
 open_device (DvLtx2 *self, const DvModelSpec *spec, DvError *error)
 {
   DvDeviceSpec device = {
       .threads = spec->threads, .say = spec->say, .user = spec->user};
 
-  if (is_default (spec->device) || strcmp (spec->device, "cpu") == 0)
+  if (is_planned (spec))
+    device.planned_memory = spec->memory_budget;
+  else if (is_default (spec->device) || strcmp (spec->device, "cpu") == 0)
     device.backend = NULL;
   else if (strcmp (spec->device, "ref") == 0)
     device.backend = "ref";
@@ -196,34 +206,65 @@ host_free (DvModel *model, void *memory)
   dv_device_host_free (((DvLtx2 *)model)->device, memory);
 }
 
-/* The transformer once more from its files, with other LoRAs or none: what was
+/* The transformer once more from its files, with @loras or none: what was
  * merged leaves no trace. */
+static DvDit *
+load_transformer (DvLtx2 *self, const DvLoras *loras, DvError *error)
+{
+  DvLtx2Parts parts = {0};
+  DvPartBytes bytes;
+
+  if (dv_ltx2_load_part (self, DV_PART_DIT, false, loras, NULL, NULL, &parts,
+          &bytes, error) != DV_OK)
+    dv_ltx2_parts_clear (&parts);
+  return parts.dit;
+}
+
+/* Where there is no room for both, the old one goes first, and comes back when
+ * the new one cannot be loaded. */
+static DvDit *
+replace_transformer (DvLtx2 *self, const DvLoras *loras, DvError *error)
+{
+  DvDit *dit;
+
+  self->revision++;
+  dv_dit_free (self->parts.dit);
+  self->parts.dit = NULL;
+  dit = load_transformer (self, loras, error);
+  if (!dit)
+    self->parts.dit = load_transformer (self, self->loras, NULL);
+  return dit;
+}
+
 static DvStatus
 set_loras (DvModel *model, const DvLoraSpec *specs, size_t n, DvError *error)
 {
   DvLtx2 *self = (DvLtx2 *)model;
-  DvLtx2Parts parts = {0};
-  DvPartBytes bytes;
+  DvError why = {0};
   DvLoras *loras = NULL;
-  DvStatus status;
+  DvDit *dit;
 
   if (n > 0) {
-    loras = read_loras (specs, n, error);
+    loras = read_loras (specs, n, &why);
     if (!loras)
-      return error ? error->code : DV_ERROR_FORMAT;
+      goto failed;
   }
-  status = dv_ltx2_load_part (
-      self, DV_PART_DIT, false, loras, NULL, NULL, &parts, &bytes, error);
-  if (status != DV_OK) {
-    dv_ltx2_parts_clear (&parts);
-    dv_loras_free (loras);
-    return status;
-  }
+  dit = self->device->discrete ? replace_transformer (self, loras, &why)
+                               : load_transformer (self, loras, &why);
+  if (!dit)
+    goto failed;
   dv_dit_free (self->parts.dit);
   dv_loras_free (self->loras);
-  self->parts.dit = parts.dit;
+  self->parts.dit = dit;
   self->loras = loras;
+  self->revision++;
   return DV_OK;
+
+failed:
+  dv_loras_free (loras);
+  if (error)
+    *error = why;
+  return why.code;
 }
 
 static const DvGenerator generator = {

@@ -49,7 +49,8 @@ dv_ltx2_load_part (const DvLtx2 *model, DvPart part, bool counting,
       .loras = part == DV_PART_DIT ? loras : NULL,
       .progress = progress,
       .user = user,
-      .counting = counting};
+      .counting = counting,
+      .parked = counting ? 0 : model->plan.part[part].parked};
   DvStatus status;
 
   if (part == DV_PART_UPSAMPLER && !model->config->has_upsampler)
@@ -72,6 +73,13 @@ dv_ltx2_load_part (const DvLtx2 *model, DvPart part, bool counting,
   }
   bytes->mapped = loader.bytes_read;
   bytes->resident = loader.bytes_resident;
+  if (status == DV_OK && part == DV_PART_GEMMA) {
+    bytes->layers = dv_gemma_layers (parts->gemma);
+    bytes->layer = dv_gemma_layer_bytes (parts->gemma);
+  } else if (status == DV_OK && part == DV_PART_DIT) {
+    bytes->layers = dv_dit_layers (parts->dit);
+    bytes->layer = dv_dit_layer_bytes (parts->dit);
+  }
   return status;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * The memory plan: weights by the files' headers, activations by a dry run of
- * the code that makes a segment.
+ * the code that makes a segment; and on a discrete device which layers stay,
+ * and which are kept by the host and brought when they run.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +16,9 @@
 #define DEFAULT_HEIGHT 1088
 #define DEFAULT_FPS 24
 #define MIB (1024.0 * 1024.0)
+/* Of a discrete device's memory, what is left to the driver, to libraries, and
+ * to the pieces between allocations: one in so many. */
+#define RESERVED_PART 32
 
 DvStatus
 dv_ltx2_measure (const DvLtx2 *model, const DvLtx2Parts *parts,
@@ -102,6 +106,83 @@ state_bytes (const DvLtx2 *model, const DvLtx2Sizes *sizes)
                      (uint64_t)model->config->dit.audio.in * 4);
 }
 
+/* ---- what stays on the device ---- */
+
+/* Adds up what is needed with the layers parked as they are. */
+static void
+add_up (DvPlan *plan)
+{
+  uint64_t weights = 0, slot = 0;
+
+  plan->host = 0;
+  for (int i = 0; i < DV_N_PARTS; i++) {
+    const DvPartBytes *part = &plan->part[i];
+
+    weights += part->resident;
+    plan->host += (uint64_t)part->parked * part->layer;
+    if (part->parked > 0 && part->layer > slot)
+      slot = part->layer;
+  }
+  plan->slots = 2 * slot;
+  plan->reserve = plan->discrete ? plan->budget / RESERVED_PART : 0;
+  plan->needed = weights - plan->host + plan->slots + plan->activations +
+                 plan->cache + (plan->discrete ? plan->reserve : plan->state);
+}
+
+/* Parks as few layers of @part as it takes, or as many as help. */
+static bool
+park (DvPlan *plan, DvPart part)
+{
+  DvPartBytes *bytes = &plan->part[part];
+  int64_t best = 0;
+  uint64_t least = plan->needed;
+
+  for (int64_t n = 0; n <= bytes->layers; n++) {
+    bytes->parked = n;
+    add_up (plan);
+    if (plan->needed <= plan->budget)
+      return true;
+    if (plan->needed < least) {
+      least = plan->needed;
+      best = n;
+    }
+  }
+  bytes->parked = best;
+  add_up (plan);
+  return false;
+}
+
+/* The text encoder goes first: it runs once a prompt, the transformer in every
+ * step. */
+static void
+decide (DvPlan *plan)
+{
+  add_up (plan);
+  if (!plan->discrete || plan->budget == 0 || plan->needed <= plan->budget)
+    return;
+  if (!park (plan, DV_PART_GEMMA))
+    park (plan, DV_PART_DIT);
+}
+
+static void
+find_budgets (const DvLtx2 *model, const DvModelSpec *spec, DvPlan *plan)
+{
+  uint64_t available, total;
+
+  plan->discrete = model->device->discrete;
+  plan->budget = spec->memory_budget;
+  if (!plan->discrete) {
+    if (plan->budget == 0)
+      plan->budget = available_memory ();
+    return;
+  }
+  dv_device_memory (model->device, &available, &total);
+  if (plan->budget == 0 || (available > 0 && available < plan->budget))
+    plan->budget = available;
+  /* A plan is not for this machine. */
+  plan->host_budget = spec->plan_only ? 0 : available_memory ();
+}
+
 DvStatus
 dv_ltx2_plan (
     const DvLtx2 *model, const DvModelSpec *spec, DvPlan *plan, DvError *error)
@@ -127,21 +208,58 @@ dv_ltx2_plan (
   plan->height = sizes.height;
   plan->frames = sizes.frames;
   plan->state = state_bytes (model, &sizes);
-  plan->needed = plan->activations + plan->cache + plan->state;
-  for (int i = 0; i < DV_N_PARTS; i++)
-    plan->needed += plan->part[i].resident;
-  plan->budget =
-      spec->memory_budget ? spec->memory_budget : available_memory ();
+  find_budgets (model, spec, plan);
+  decide (plan);
   return DV_OK;
+}
+
+/* ---- refusing ---- */
+
+/* What of the weights stays, and where brought ones go. */
+static uint64_t
+weights_there (const DvPlan *plan)
+{
+  return plan->needed - plan->activations - plan->cache -
+         (plan->discrete ? plan->reserve : plan->state);
+}
+
+static DvStatus
+check_device (const DvPlan *plan, DvError *error)
+{
+  if (plan->budget == 0 || plan->needed <= plan->budget)
+    return DV_OK;
+  return dv_fail (error, DV_ERROR_MEMORY, "plan",
+      "the model does not fit on the device: %.0f MiB for weights, %.0f more "
+      "in the host's memory, %.0f for a segment of %ux%u and %u frames, %.0f "
+      "for texts, %.0f in reserve make %.0f MiB, and there are %.0f; make "
+      "smaller or shorter segments, or take a larger device",
+      (double)weights_there (plan) / MIB, (double)plan->host / MIB,
+      (double)plan->activations / MIB, plan->width, plan->height, plan->frames,
+      (double)plan->cache / MIB, (double)plan->reserve / MIB,
+      (double)plan->needed / MIB, (double)plan->budget / MIB);
+}
+
+static DvStatus
+check_host (const DvPlan *plan, DvError *error)
+{
+  if (plan->host_budget == 0 || plan->host <= plan->host_budget)
+    return DV_OK;
+  return dv_fail (error, DV_ERROR_MEMORY, "plan",
+      "the layers that do not stay on the device take %.0f MiB of the host's "
+      "memory, and there are %.0f; make smaller or shorter segments, or take "
+      "a larger device",
+      (double)plan->host / MIB, (double)plan->host_budget / MIB);
 }
 
 DvStatus
 dv_ltx2_plan_check (const DvPlan *plan, DvError *error)
 {
-  uint64_t weights = 0;
+  DvStatus status;
 
-  for (int i = 0; i < DV_N_PARTS; i++)
-    weights += plan->part[i].resident;
+  if (plan->discrete) {
+    status = check_device (plan, error);
+    return status == DV_OK ? check_host (plan, error) : status;
+  }
   if (plan->budget == 0 || plan->needed <= plan->budget)
     return DV_OK;
   return dv_fail (error, DV_ERROR_MEMORY, "plan",
@@ -149,9 +267,10 @@ dv_ltx2_plan_check (const DvPlan *plan, DvError *error)
       "%ux%u and %u frames, %.0f for texts and the segment before make %.0f "
       "MiB, and there are %.0f; make smaller or shorter segments, or give "
       "more memory",
-      (double)weights / MIB, (double)plan->activations / MIB, plan->width,
-      plan->height, plan->frames, (double)(plan->cache + plan->state) / MIB,
-      (double)plan->needed / MIB, (double)plan->budget / MIB);
+      (double)weights_there (plan) / MIB, (double)plan->activations / MIB,
+      plan->width, plan->height, plan->frames,
+      (double)(plan->cache + plan->state) / MIB, (double)plan->needed / MIB,
+      (double)plan->budget / MIB);
 }
 
 DvStatus
@@ -160,14 +279,34 @@ dv_ltx2_plan_allows (const DvLtx2 *model, const DvLtx2Sizes *sizes,
 {
   DvPlan plan = model->plan;
 
-  plan.needed -= plan.activations + plan.state;
   plan.activations = bytes;
   plan.state = state_bytes (model, sizes);
-  plan.needed += plan.activations + plan.state;
   plan.width = sizes->width;
   plan.height = sizes->height;
   plan.frames = sizes->frames;
+  add_up (&plan);
   return dv_ltx2_plan_check (&plan, error);
+}
+
+/* ---- saying ---- */
+
+static void
+say_part (const DvLtx2 *model, const DvPlan *plan, DvPart part)
+{
+  const DvPartBytes *bytes = &plan->part[part];
+  uint64_t parked = (uint64_t)bytes->parked * bytes->layer;
+  char line[200];
+  int n;
+
+  n = snprintf (line, sizeof line, "  %-18s %9.1f MiB in the files, %9.1f %s",
+      dv_part_name (part), (double)bytes->mapped / MIB,
+      (double)(bytes->resident - parked) / MIB,
+      plan->discrete ? "on the device" : "beside");
+  if (bytes->parked > 0)
+    snprintf (line + n, sizeof line - (size_t)n,
+        ", %.1f on the host: %lld of %lld layers", (double)parked / MIB,
+        (long long)bytes->parked, (long long)bytes->layers);
+  model->say (model->user, line);
 }
 
 void
@@ -185,16 +324,25 @@ dv_ltx2_plan_say (const DvLtx2 *model, const DvPlan *plan)
   for (int i = 0; i < DV_N_PARTS; i++) {
     if (plan->part[i].mapped == 0)
       continue;
-    snprintf (line, sizeof line, "  %-18s %9.1f MiB in the files, %9.1f beside",
-        dv_part_name ((DvPart)i), (double)plan->part[i].mapped / MIB,
-        (double)plan->part[i].resident / MIB);
-    model->say (model->user, line);
+    say_part (model, plan, (DvPart)i);
   }
   snprintf (line, sizeof line,
       "  %-18s %9.1f MiB; texts %.1f, the segment before %.1f", "activations",
       (double)plan->activations / MIB, (double)plan->cache / MIB,
       (double)plan->state / MIB);
   model->say (model->user, line);
+  if (plan->slots > 0) {
+    snprintf (line, sizeof line,
+        "  %-18s %9.1f MiB for two of the layers that are brought", "slots",
+        (double)plan->slots / MIB);
+    model->say (model->user, line);
+  }
+  if (plan->discrete) {
+    snprintf (line, sizeof line,
+        "  %-18s %9.1f MiB; the segment before is in the host's memory",
+        "reserve", (double)plan->reserve / MIB);
+    model->say (model->user, line);
+  }
   snprintf (line, sizeof line, "  %-18s %9.1f MiB of %.1f there are", "needed",
       (double)plan->needed / MIB, (double)plan->budget / MIB);
   model->say (model->user, line);

@@ -20,7 +20,8 @@ typedef struct {
   DvTextCache *texts;
   int64_t text_len; /* of what texts keeps */
   DvDitCache *cache;
-  const DvDit *cached; /* whose cache it is: LoRAs make another */
+  uint64_t cached;    /* the weights' revision that the cache is of */
+  DvFetcher *fetcher; /* NULL: every layer stays on the device */
   const DvProbe *probe;
 } Session;
 
@@ -58,6 +59,7 @@ dv_ltx2_session_free (DvSession *parent)
   dv_dit_cache_free (session->cache);
   dv_text_cache_free (session->texts);
   dv_stream_free (session->stream);
+  dv_fetcher_free (session->fetcher);
   dv_state_clear (&session->state);
   free (session);
 }
@@ -142,13 +144,31 @@ prepare_caches (Session *session, const DvLtx2Sizes *sizes, DvError *error)
     if (!session->texts)
       return DV_ERROR_MEMORY;
   }
-  if (session->cache && session->cached == dit)
+  if (session->cache && session->cached == model->revision)
     return DV_OK;
   dv_dit_cache_free (session->cache);
+  if (session->fetcher)
+    dv_fetcher_forget (session->fetcher);
   session->cache =
       dv_dit_cache_new (dit, dv_dit_cache_bytes (dit, sizes->text_len), error);
-  session->cached = dit;
+  session->cached = model->revision;
   return session->cache ? DV_OK : DV_ERROR_MEMORY;
+}
+
+/* Where layers are brought that do not stay on the device. */
+static DvStatus
+prepare_fetcher (Session *session, DvError *error)
+{
+  const DvLtx2 *model = model_of (session);
+
+  if (model->plan.slots > 0 && !session->fetcher) {
+    session->fetcher =
+        dv_fetcher_new (model->device, (size_t)(model->plan.slots / 2), error);
+    if (!session->fetcher)
+      return DV_ERROR_MEMORY;
+  }
+  session->stream->fetcher = session->fetcher;
+  return DV_OK;
 }
 
 static DvStatus
@@ -208,10 +228,15 @@ make_segment (Session *session, const DvRequest *request, const DvSink *sink,
   DvMaking making;
   DvStatus status;
 
+  if (!model->parts.dit)
+    return dv_fail (error, DV_ERROR_DEVICE, "step",
+        "the transformer's weights were lost when LoRAs were replaced: open "
+        "the model again");
   status = dv_ltx2_sizes (model, request, &session->state, &sizes, error);
   if (status != DV_OK ||
       (status = encode_prompt (model, request, &sizes, &ids, error)) != DV_OK ||
       (status = prepare_stream (session, &sizes, error)) != DV_OK ||
+      (status = prepare_fetcher (session, error)) != DV_OK ||
       (status = prepare_caches (session, &sizes, error)) != DV_OK ||
       (status = prepare_after (model, request, &sizes, &after, error)) != DV_OK)
     goto out;
@@ -232,6 +257,8 @@ make_segment (Session *session, const DvRequest *request, const DvSink *sink,
   session->stream->user = sink->user;
   dv_ltx2_make (&making);
   status = dv_stream_status (session->stream, error);
+  if (session->fetcher)
+    dv_fetcher_settle (session->fetcher);
   session->stream->cancelled = NULL;
   if (status != DV_OK)
     goto out;

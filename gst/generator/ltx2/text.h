@@ -19,6 +19,9 @@ typedef struct DvConnectors DvConnectors;
  * that serves dry streams. */
 DvGemma *dv_gemma_load (DvLoader *loader, const DvGemmaConfig *config);
 void dv_gemma_free (DvGemma *gemma);
+/* As of the transformer: dit.h. */
+int64_t dv_gemma_layers (const DvGemma *gemma);
+uint64_t dv_gemma_layer_bytes (const DvGemma *gemma);
 /* Memory for dv_gemma_run()'s result in the stream's arena, in the weights'
  * compute type. */
 DvTensor dv_gemma_hidden (const DvGemma *gemma, DvStream *stream, int64_t n);

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * What stays on a device with memory of its own: plans for GPUs that nobody
+ * here has, and a small model whose layers are brought when they run, which
+ * gives the same as one that stays.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <check.h>
+
+#include "apart.h"
+#include "capture.h"
+#include "ltx2/ltx2-private.h"
+#include "ltx2/make-random.h"
+
+#define FRAMES 17
+#define GIB ((uint64_t)1 << 30)
+
+/* Six layers of both, since two are always in slots. */
+#define LAYERS 6
+static const char config[] =
+    "{\"text_encoder\":{\"hidden_size\":32,\"intermediate_size\":80,"
+    "\"num_hidden_layers\":6,\"num_attention_heads\":4,"
+    "\"num_key_value_heads\":2,\"head_dim\":8,\"query_pre_attn_scalar\":8,"
+    "\"vocab_size\":512},"
+    "\"connectors\":{\"caption_channels\":32,\"text_proj_in_factor\":7,"
+    "\"video_connector_num_attention_heads\":2,"
+    "\"video_connector_attention_head_dim\":16,"
+    "\"video_connector_num_learnable_registers\":8},"
+    "\"transformer\":{\"num_attention_heads\":2,\"attention_head_dim\":16,"
+    "\"num_layers\":6,\"cross_attention_dim\":32,\"caption_channels\":32,"
+    "\"in_channels\":8,\"out_channels\":8,\"audio_num_attention_heads\":2,"
+    "\"audio_attention_head_dim\":8,\"audio_in_channels\":32,"
+    "\"audio_out_channels\":32,\"audio_cross_attention_dim\":16},"
+    "\"vae\":{\"latent_channels\":8,\"block_out_channels\":[16,32,32,64],"
+    "\"layers_per_block\":[1,1,1,1,1],"
+    "\"decoder_block_out_channels\":[16,32,64],"
+    "\"decoder_layers_per_block\":[1,1,1,1]},"
+    "\"audio_vae\":{\"base_channels\":32,\"ch_mult\":[1,1,1],"
+    "\"num_res_blocks\":1,\"latent_channels\":2},"
+    "\"vocoder\":{\"hidden_channels\":64},"
+    "\"latent_upsampler\":{\"in_channels\":8,\"mid_channels\":32,"
+    "\"num_blocks_per_stage\":1}}";
+
+static char directory[64];
+static char path[96];
+
+static const DvSegmentSpec segments = {.fps_n = 24,
+    .fps_d = 1,
+    .rate = 24000,
+    .frames = FRAMES,
+    .overlap = 9,
+    .audio_overlap = 13};
+
+static void
+set_up (void)
+{
+  strcpy (directory, "/tmp/dv-offload-XXXXXX");
+  ck_assert_ptr_nonnull (mkdtemp (directory));
+  apart_limit (UINT64_MAX);
+  apart_unlock ();
+}
+
+static void
+tear_down (void)
+{
+  char command[96];
+
+  snprintf (command, sizeof command, "rm -rf %s", directory);
+  ck_assert_int_eq (system (command), 0);
+}
+
+static void
+make_model (const char *what, bool sparse)
+{
+  DvRandomSpec spec = {
+      .config = what, .seed = 5, .tokenizer = true, .sparse = sparse};
+  DvError error = {0};
+
+  snprintf (path, sizeof path, "%s/model", directory);
+  ck_assert_msg (
+      dv_make_random (&spec, path, &error) == DV_OK, "%s", error.detail);
+}
+
+static void
+make_small (void)
+{
+  char file[96];
+  FILE *out;
+
+  snprintf (file, sizeof file, "%s/config.json", directory);
+  out = fopen (file, "w");
+  ck_assert_ptr_nonnull (out);
+  ck_assert_int_ge (fputs (config, out), 0);
+  ck_assert_int_eq (fclose (out), 0);
+  make_model (file, false);
+}
+
+/* ---- plans for GPUs ---- */
+
+static DvStatus
+plan_for (uint64_t budget, uint32_t frames, DvPlan *plan, DvError *error)
+{
+  DvModelSpec spec = {.model = path,
+      .device = "cuda:0",
+      .plan_only = true,
+      .memory_budget = budget,
+      .width = 1920,
+      .height = 1088,
+      .frames = frames};
+  DvModel *model = dv_model_open (&spec, error);
+
+  if (!model)
+    return error->code;
+  *plan = ((const DvLtx2 *)model)->plan;
+  ck_assert_uint_le (plan->needed, plan->budget);
+  ck_assert_uint_eq (plan->budget, budget);
+  dv_model_unref (model);
+  return DV_OK;
+}
+
+/* What the plan says is there, part by part. */
+static uint64_t
+on_the_device (const DvPlan *plan)
+{
+  uint64_t bytes = plan->slots + plan->activations + plan->cache;
+
+  for (int i = 0; i < DV_N_PARTS; i++)
+    bytes += plan->part[i].resident -
+             (uint64_t)plan->part[i].parked * plan->part[i].layer;
+  return bytes;
+}
+
+START_TEST (the_published_size_is_planned_for_gpus)
+{
+  static const struct {
+    unsigned gib;
+    int64_t text_least, text_most, dit_least, dit_most; /* layers parked */
+  } cards[] = {
+      {141, 0, 0, 0, 0},
+      {80, 0, 0, 0, 0},
+      {64, 12, 47, 0, 0},
+      {48, 48, 48, 1, 12},
+      {24, 48, 48, 30, 47},
+  };
+  uint64_t host = 0;
+  DvPlan plan;
+  DvError error = {0};
+
+  make_model ("ltx2", true);
+  for (size_t i = 0; i < sizeof cards / sizeof *cards; i++) {
+    const DvPartBytes *text = &plan.part[DV_PART_GEMMA];
+    const DvPartBytes *dit = &plan.part[DV_PART_DIT];
+
+    ck_assert_msg (plan_for (cards[i].gib * GIB, 121, &plan, &error) == DV_OK,
+        "%u GiB: %s", cards[i].gib, error.detail);
+    ck_assert (plan.discrete);
+    ck_assert_int_ge (text->parked, cards[i].text_least);
+    ck_assert_int_le (text->parked, cards[i].text_most);
+    ck_assert_int_ge (dit->parked, cards[i].dit_least);
+    ck_assert_int_le (dit->parked, cards[i].dit_most);
+    /* The transformer's stay as long as the text encoder has some to give. */
+    ck_assert (dit->parked == 0 || text->parked == text->layers);
+    ck_assert_uint_ge (plan.host, host);
+    host = plan.host;
+    ck_assert_uint_eq (plan.slots > 0, plan.host > 0);
+    ck_assert_uint_le (on_the_device (&plan), cards[i].gib * GIB);
+    ck_assert_uint_ge (plan.reserve, cards[i].gib * GIB / 40);
+    /* Matrices of a layer are two bytes a weight: 48 of 368 million. */
+    ck_assert_uint_gt (dit->layer, 600u << 20);
+    ck_assert_uint_lt (dit->layer, 900u << 20);
+    /* The table of rows stays in its file. */
+    ck_assert_uint_lt (text->resident + (1800u << 20), text->mapped);
+  }
+}
+END_TEST
+
+START_TEST (what_no_gpu_holds_is_refused_with_numbers)
+{
+  DvPlan plan;
+  DvError error = {0};
+
+  make_model ("ltx2", true);
+  ck_assert_int_eq (plan_for (8 * GIB, 121, &plan, &error), DV_ERROR_MEMORY);
+  ck_assert_ptr_nonnull (strstr (error.detail, "1920x1088"));
+  ck_assert_ptr_nonnull (strstr (error.detail, "there are 8192"));
+}
+END_TEST
+
+/* ---- a small model that does not stay ---- */
+
+static DvModel *
+open_model (uint64_t budget, bool plan_only, DvError *error)
+{
+  DvModelSpec spec = {.model = path,
+      .dtype = "f32",
+      .device = "cpu",
+      .threads = 1,
+      .width = 64,
+      .height = 64,
+      .frames = FRAMES,
+      .memory_budget = budget,
+      .plan_only = plan_only,
+      .prompts = true};
+
+  return dv_model_open (&spec, error);
+}
+
+/* Three segments; the second and the third continue. */
+static void
+run (DvModel *model, uint32_t *sums)
+{
+  static const char *const prompts[] = {"a lighthouse", "waves", "a fire"};
+  DvSession *session = dv_session_new (model, NULL);
+  DvError error = {0};
+
+  ck_assert_ptr_nonnull (session);
+  for (uint32_t i = 0; i < 3; i++) {
+    uint64_t before = i == 0 ? 0 : FRAMES + (i - 1) * (FRAMES - 9);
+    Capture capture;
+    DvRequest request;
+
+    capture_init (&capture, 64, 64);
+    capture_request (&request, &capture, &segments, i + 1, before, prompts[i]);
+    request.audio_overlap = i == 0 ? 0 : segments.audio_overlap;
+    ck_assert_msg (dv_session_step (
+                       session, &request, &capture.sink, NULL, &error) == DV_OK,
+        "%s", error.detail);
+    sums[i] = capture_crc (capture_samples_crc (&capture), capture.crc,
+        capture.n_frames * sizeof *capture.crc);
+    capture_clear (&capture);
+  }
+  dv_session_free (session);
+}
+
+START_TEST (brought_layers_give_the_same)
+{
+  uint32_t stays[3], brought[3];
+  DvError error = {0};
+  DvModel *model;
+  DvPlan plan;
+  uint64_t budget;
+  int64_t parked = 0;
+  unsigned n = 0;
+
+  make_small ();
+  model = open_model (0, false, &error);
+  ck_assert_msg (model != NULL, "%s", error.detail);
+  plan = ((const DvLtx2 *)model)->plan;
+  ck_assert_uint_eq (plan.slots, 0);
+  ck_assert_uint_eq (plan.host, 0);
+  run (model, stays);
+  dv_model_unref (model);
+  ck_assert_uint_eq (apart_used (), 0);
+
+  /* Less and less memory: every other division that there is. */
+  for (budget = (plan.needed - plan.reserve) / 31 * 32;;
+       budget -= plan.part[DV_PART_DIT].layer / 8) {
+    model = open_model (budget, true, &error);
+    if (!model)
+      break;
+    plan = ((const DvLtx2 *)model)->plan;
+    dv_model_unref (model);
+    if (plan.part[DV_PART_DIT].parked + plan.part[DV_PART_GEMMA].parked <
+        parked + 2)
+      continue;
+    parked = plan.part[DV_PART_DIT].parked + plan.part[DV_PART_GEMMA].parked;
+    apart_limit (budget);
+    model = open_model (budget, false, &error);
+    ck_assert_msg (model != NULL, "%s", error.detail);
+    run (model, brought);
+    ck_assert_mem_eq (stays, brought, sizeof stays);
+    ck_assert_uint_gt (apart_peak (), budget / 2);
+    dv_model_unref (model);
+    ck_assert_uint_eq (apart_used (), 0);
+    apart_limit (UINT64_MAX);
+    n++;
+  }
+  ck_assert_int_eq (error.code, DV_ERROR_MEMORY);
+  ck_assert_uint_ge (n, 3);
+  ck_assert_int_gt (plan.part[DV_PART_DIT].parked, LAYERS / 2);
+}
+END_TEST
+
+int
+main (void)
+{
+  Suite *suite = suite_create ("ltx2-offload");
+  TCase *tests = tcase_create ("offload");
+  SRunner *runner;
+  int failed;
+
+  tcase_set_timeout (tests, 300);
+  tcase_add_checked_fixture (tests, set_up, tear_down);
+  tcase_add_test (tests, the_published_size_is_planned_for_gpus);
+  tcase_add_test (tests, what_no_gpu_holds_is_refused_with_numbers);
+  tcase_add_test (tests, brought_layers_give_the_same);
+  suite_add_tcase (suite, tests);
+  runner = srunner_create (suite);
+  srunner_run_all (runner, CK_ENV);
+  failed = srunner_ntests_failed (runner);
+  srunner_free (runner);
+  return failed ? 1 : 0;
+}
