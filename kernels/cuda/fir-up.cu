@@ -19,7 +19,7 @@ struct FirUp {
 DV_KERNEL
 DV_BOUNDS (THREADS) fir_up (FirUp p, int64_t chunks, int64_t count)
 {
-  int64_t T = p.x.shape[0], padded = T + 2 * p.pad;
+  int64_t T = p.x.shape[0], padded = T + 2 * (int64_t)p.pad;
 
   for (int64_t item = dv_thread (); item < count; item += dv_threads ()) {
     int64_t o = item, c = DV_CHUNK * dv_split (&o, chunks);

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#if defined __x86_64__
+#if defined __x86_64__ && !defined SIMT_UCONTEXT
 
 void simt_fiber_jump (void **save, void *to);
 

@@ -9,12 +9,12 @@
 
 #include <stddef.h>
 
-#if !defined __x86_64__
+#if !defined __x86_64__ || defined SIMT_UCONTEXT
 #include <ucontext.h>
 #endif
 
 typedef struct {
-#if defined __x86_64__
+#if defined __x86_64__ && !defined SIMT_UCONTEXT
   void *sp;
 #else
   ucontext_t context;
