@@ -2,6 +2,8 @@
  *
  * Convolutions on two devices.
  */
+#include <math.h>
+
 #include "rig.h"
 
 typedef struct {
@@ -34,6 +36,10 @@ conv (Rig *rig, const Shape *s, DvDtype in, DvDtype host, DvDtype compute,
   other = extras & 2 ? rig_normal (rig, type, 1, 4, shape) : -1;
   out = extras & 4 ? rig_normal (rig, type, 1, 4, shape)
                    : rig_out (rig, type, 4, shape);
+  if (extras & 8) {
+    rig_poke (rig, x, dv_tensor_count (rig_view (rig, 0, x)) / 3, NAN);
+    rig_poke (rig, x, dv_tensor_count (rig_view (rig, 0, x)) / 2, INFINITY);
+  }
   RIG_BOTH (rig)
   {
     DvConv args = {.out = T (out),
@@ -197,6 +203,10 @@ rig_conv (Rig *rig)
   for (size_t s = 0; s < sizeof aligned / sizeof *aligned; s++)
     conv (
         rig, &aligned[s], DV_BF16, DV_BF16, DV_BF16, floats[s % 2], (int)s + 1);
+  /* what is no number */
+  for (int combo = 0; combo < 4; combo++)
+    conv (rig, &shapes[1], floats[combo & 1], DV_BF16, floats[combo >> 1],
+        DV_F32, 8 + combo % 3);
   for (int combo = 0; combo < 8; combo++) {
     DvDtype in = floats[combo & 1], compute = floats[combo >> 1 & 1];
     DvDtype type = floats[combo >> 2];

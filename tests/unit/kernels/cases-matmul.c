@@ -74,7 +74,9 @@ typedef struct {
   int64_t M, S, H, G, d;
   bool causal;
   int64_t window;
-  int extras; /* 1 bias, 2 gate, 4 some keys hidden, 8 all hidden */
+  /* 1 bias, 2 gate, 4 some keys hidden, 8 all hidden; 16 a query, 32 a key and
+   * 64 a value that is no number, 128 an infinite value */
+  int extras;
   DvDtype type, out;
 } Attention;
 
@@ -91,6 +93,14 @@ attention (Rig *rig, Attention c)
   for (int64_t j = 0; j < c.S && c.extras & 12; j++)
     if (c.extras & 8 || j % 3 == 0)
       rig_poke (rig, bias, j, -INFINITY);
+  if (c.extras & 16)
+    rig_poke (rig, q, c.M / 2 * c.H * c.d + c.d - 1, NAN);
+  if (c.extras & 32)
+    rig_poke (rig, k, c.S / 2 * c.G * c.d, NAN);
+  if (c.extras & 64)
+    rig_poke (rig, v, c.S / 3 * c.G * c.d + c.d / 2, NAN);
+  if (c.extras & 128)
+    rig_poke (rig, v, c.S / 4 * c.G * c.d + 1, INFINITY);
   RIG_BOTH (rig)
   dv_attention (STREAM, &(DvAttention){.out = T (out),
                             .q = T (q),
@@ -110,6 +120,26 @@ attention (Rig *rig, Attention c)
       dv_dtype_name (c.type), dv_dtype_name (c.out));
 }
 
+/* What is no number reaches the queries that see it, and no other. */
+static void
+odd_attention (Rig *rig)
+{
+  static const int extras[] = {16, 17, 32, 64, 128, 64 | 128 | 2};
+
+  for (int type = 0; type < 4; type++)
+    for (size_t i = 0; i < sizeof extras / sizeof *extras; i++)
+      for (int causal = 0; causal < (extras[i] < 64 ? 2 : 1); causal++)
+        attention (rig, (Attention){.M = 40,
+                            .S = 70,
+                            .H = 2,
+                            .G = 1,
+                            .d = 32,
+                            .type = floats[type & 1],
+                            .out = floats[type >> 1],
+                            .causal = causal,
+                            .extras = extras[i]});
+}
+
 /* As models have them: BF16 at whole addresses. Some of these have few queries
  * for many keys, and so many keys that tiles of any size have neighbours. */
 static void
@@ -120,6 +150,7 @@ aligned_attention (Rig *rig)
       {.M = 130, .S = 130, .H = 2, .G = 1, .d = 64, .causal = true},
       {.M = 70, .S = 1200, .H = 2, .G = 1, .d = 64, .extras = 6 | 1},
       {.M = 5, .S = 1025, .H = 1, .G = 1, .d = 128, .extras = 9},
+      {.M = 9, .S = 1100, .H = 2, .G = 1, .d = 64, .extras = 2 | 16 | 64},
       {.M = 140, .S = 170, .H = 1, .G = 1, .d = 128, .extras = 2},
       {.M = 33, .S = 70, .H = 2, .G = 1, .d = 128, .extras = 1},
       {.M = 20, .S = 65, .H = 2, .G = 1, .d = 80},
@@ -218,4 +249,5 @@ rig_attention (Rig *rig)
   }
   rig->gap = rig->offset = 0;
   aligned_attention (rig);
+  odd_attention (rig);
 }
