@@ -184,29 +184,62 @@ struct QkNorm {
   int64_t index_stride[2];
 };
 
-/* Entry @e of token @m's row of cosines and sines. */
-DV_DEVICE void
-angle (const QkNorm &p, int64_t m, int64_t e, float *c, float *s)
-{
-  int axis;
-  int64_t position = m;
+/* A token's rows of cosines and sines, an axis each. */
+struct Angles {
+  const float *cosine[3], *sine[3];
+};
 
-  *c = 1;
-  *s = 0;
-  if (p.n_axes == 0 || e < p.pad)
-    return;
-  e -= p.pad;
-  axis = (int)dv_split (&e, p.n_axes);
-  if (p.index)
-    position = p.index[m * p.index_stride[0] + axis * p.index_stride[1]];
-  *c = p.cosine[axis][position * p.cosine_stride[axis] + e];
-  *s = p.sine[axis][position * p.sine_stride[axis] + e];
+DV_DEVICE Angles
+angles_of (const QkNorm &p, int64_t m)
+{
+  Angles angles = {};
+
+  DV_UNROLL
+  for (int i = 0; i < 3; i++)
+    if (i < p.n_axes) {
+      int64_t position = m;
+
+      if (p.index)
+        position = p.index[m * p.index_stride[0] + i * p.index_stride[1]];
+      angles.cosine[i] = p.cosine[i] + position * p.cosine_stride[i];
+      angles.sine[i] = p.sine[i] + position * p.sine_stride[i];
+    }
+  return angles;
+}
+
+/* Turns @n pairs, from entry @e on of the token's angles: axes go fastest. */
+DV_DEVICE void
+rotate (const QkNorm &p, const Angles &angles, int64_t e, int64_t n,
+    float a[DV_CHUNK], float b[DV_CHUNK])
+{
+  int64_t place = e > p.pad ? e - p.pad : 0;
+  int axis = (int)dv_split (&place, p.n_axes);
+
+  DV_UNROLL
+  for (int i = 0; i < DV_CHUNK; i++)
+    if (i < n && e + i >= p.pad) {
+      const float *cosine = axis == 0   ? angles.cosine[0]
+                            : axis == 1 ? angles.cosine[1]
+                                        : angles.cosine[2];
+      const float *sine = axis == 0   ? angles.sine[0]
+                          : axis == 1 ? angles.sine[1]
+                                      : angles.sine[2];
+      float c = cosine[place], s = sine[place];
+      float turned = a[i] * c - b[i] * s;
+
+      b[i] = b[i] * c + a[i] * s;
+      a[i] = turned;
+      if (++axis == p.n_axes) {
+        axis = 0;
+        place++;
+      }
+    }
 }
 
 /* Weighs and rotates entries [j, j + n) of both halves of head @h. */
 DV_DEVICE void
-finish_head (const QkNorm &p, int64_t m, int64_t h, int64_t j, int64_t n,
-    float a[DV_CHUNK], float b[DV_CHUNK], float factor)
+finish_head (const QkNorm &p, const Angles &angles, int64_t m, int64_t h,
+    int64_t j, int64_t n, float a[DV_CHUNK], float b[DV_CHUNK], float factor)
 {
   int64_t half = p.x.shape[2] / 2;
   int64_t out = m * p.out.stride[0] + h * p.out.stride[1] + j;
@@ -222,16 +255,8 @@ finish_head (const QkNorm &p, int64_t m, int64_t h, int64_t j, int64_t n,
       b[i] = b[i] * factor * (p.one_plus ? 1 + w[1][i] : w[1][i]);
     }
   }
-  for (int i = 0; i < DV_CHUNK; i++) {
-    float c, s, turned;
-
-    if (i >= n)
-      break;
-    angle (p, m, (p.shared ? 0 : h * half) + j + i, &c, &s);
-    turned = a[i] * c - b[i] * s;
-    b[i] = b[i] * c + a[i] * s;
-    a[i] = turned;
-  }
+  if (p.n_axes > 0)
+    rotate (p, angles, (p.shared ? 0 : h * half) + j, n, a, b);
   dv_set8 (p.out, out, n, a);
   dv_set8 (p.out, out + half, n, b);
 }
@@ -250,6 +275,7 @@ DV_BOUNDS (MAX_THREADS) qk_norm (QkNorm p, int width)
   for (int64_t m = blockIdx.x; m < M; m += gridDim.x) {
     float a[DV_CHUNK] = {}, b[DV_CHUNK] = {}, factor = 1, squares = 0;
     int64_t row = m * p.x.stride[0];
+    Angles angles = angles_of (p, m);
 
     if (p.weight && p.all_heads) {
       for (int64_t h = first; h < H && n > 0; h += heads) {
@@ -273,7 +299,7 @@ DV_BOUNDS (MAX_THREADS) qk_norm (QkNorm p, int width)
         factor = factor_of (part_sum (squares, width), d, p.eps);
       }
       if (mine)
-        finish_head (p, m, h, j, n, a, b, factor);
+        finish_head (p, angles, m, h, j, n, a, b, factor);
     }
   }
 }
