@@ -533,7 +533,8 @@ dvs_session_update_reading (DvsSession *session)
   guint64 most = session->settings->max_unsent_bytes;
   gboolean reading = !session->held && session->delayed_bytes <= most;
 
-  if (session->run == DVS_RUN_NONE || reading == session->reading)
+  if (session->run == DVS_RUN_NONE || session->run_over ||
+      reading == session->reading)
     return;
   session->reading = reading;
   session->host.set_reading (session->user, reading);

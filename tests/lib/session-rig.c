@@ -74,8 +74,13 @@ void
 dvs_prompts_check (DvsPrompts *prompts, const gchar *const *texts,
     GCancellable *cancellable, DvsSafetyFunc done, gpointer user)
 {
-  call_begin (&prompts->check, NULL, texts, cancellable, user);
-  prompts->check.verdict = done;
+  RigCall *call = &prompts->check;
+
+  for (guint i = 0; i < G_N_ELEMENTS (prompts->more_checks); i++)
+    if (call->pending && !g_cancellable_is_cancelled (call->cancellable))
+      call = &prompts->more_checks[i];
+  call_begin (call, NULL, texts, cancellable, user);
+  call->verdict = done;
 }
 
 gboolean
@@ -346,6 +351,8 @@ rig_free (Rig *rig)
   call_clear (&rig->prompts.extend);
   call_clear (&rig->prompts.rewrite);
   call_clear (&rig->prompts.check);
+  for (guint i = 0; i < G_N_ELEMENTS (rig->prompts.more_checks); i++)
+    call_clear (&rig->prompts.more_checks[i]);
   g_clear_object (&rig->picture_cancellable);
   g_free (rig->generated);
   g_ptr_array_unref (rig->trace);

@@ -30,6 +30,7 @@ typedef struct {
 struct DvsPrompts {
   gboolean checks;
   RigCall enhance, extend, rewrite, check;
+  RigCall more_checks[3]; /* while @check has no answer */
 };
 
 typedef struct {
