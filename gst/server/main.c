@@ -19,10 +19,10 @@
 typedef struct {
   gchar *config_file;
   GPtrArray *flags; /* name and value in turn */
-  gboolean check, print, help, version;
+  gboolean demo, check, print, help, version;
 } Options;
 
-/* What --demo stands for; flags after it count more. */
+/* What --demo stands for. */
 static const gchar *const demo[] = {"address", "127.0.0.1", "port", "8009",
     "slots", "2", "width", "832", "height", "480", "pace", "3", "devtools",
     "true", "providers", "none", NULL};
@@ -81,13 +81,26 @@ add_gpus (Options *options, const gchar *which, GError **error)
   return TRUE;
 }
 
+static gboolean
+has_flag (const Options *options, const gchar *key)
+{
+  guint i;
+
+  for (i = 0; i < options->flags->len; i += 2)
+    if (g_str_equal (options->flags->pdata[i], key))
+      return TRUE;
+  return FALSE;
+}
+
+/* What nobody said otherwise. */
 static void
 add_demo (Options *options)
 {
   guint i;
 
   for (i = 0; demo[i]; i += 2)
-    add_flag (options, demo[i], demo[i + 1]);
+    if (!has_flag (options, demo[i]))
+      add_flag (options, demo[i], demo[i + 1]);
 }
 
 /* TRUE: it stands alone, and was taken. */
@@ -103,7 +116,7 @@ take_word (Options *options, const gchar *name)
   else if (g_str_equal (name, "--print-config"))
     options->print = TRUE;
   else if (g_str_equal (name, "--demo"))
-    add_demo (options);
+    options->demo = TRUE;
   else
     return FALSE;
   return TRUE;
@@ -231,6 +244,8 @@ main (int argc, char **argv)
   setlocale (LC_ALL, "");
   signal (SIGPIPE, SIG_IGN);
   if (parse (&options, argc, argv, &error)) {
+    if (options.demo)
+      add_demo (&options);
     g_ptr_array_add (options.flags, NULL);
     status = act (&options, &error);
   }

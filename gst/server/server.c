@@ -193,6 +193,8 @@ dvs_server_settings (const gchar *config_file, gchar **flags, GError **error)
 
   if (config_file && !dvs_settings_read (settings, config_file, error))
     goto failed;
+  for (i = 0; flags && flags[i]; i += 2)
+    dvs_settings_empty (settings, flags[i]);
   for (i = 0; flags && flags[i]; i += 2) {
     gchar *source = g_strdup_printf ("--%s", flags[i]);
     gboolean good =

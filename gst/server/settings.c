@@ -202,6 +202,15 @@ dvs_settings_set (DvsSettings *settings, const gchar *name, const gchar *value,
   return set_key (settings, key, value, source, error);
 }
 
+void
+dvs_settings_empty (DvsSettings *settings, const gchar *name)
+{
+  const DvsKey *key = find_key (name);
+
+  if (key && key->type == DVS_KEY_LIST)
+    clear_field (settings, key);
+}
+
 gboolean
 dvs_settings_is_switch (const gchar *name)
 {

@@ -93,6 +93,8 @@ gboolean dvs_settings_read (
 /* @source: who says so, "--port". A list's value is one more item of it. */
 gboolean dvs_settings_set (DvsSettings *settings, const gchar *key,
     const gchar *value, const gchar *source, GError **error);
+/* A list is begun anew, as flags do with what the file has. */
+void dvs_settings_empty (DvsSettings *settings, const gchar *key);
 /* TRUE: @key takes no value on the command line: it alone means true. */
 gboolean dvs_settings_is_switch (const gchar *key);
 /* What no single key can be wrong about, and that files can be read. */

@@ -118,6 +118,8 @@ START_TEST (flags)
   ck_assert (dvs_settings_set (settings, "loras", "b,c", "--loras", &error));
   ck_assert_str_eq (settings->loras[1], "b,c");
   ck_assert_ptr_null (settings->loras[2]);
+  dvs_settings_empty (settings, "loras");
+  ck_assert_ptr_null (settings->loras);
   ck_assert (dvs_settings_set (settings, "token", "x", "--token", &error));
   ck_assert (dvs_settings_set (settings, "token", "", "--token", &error));
   ck_assert_ptr_null (settings->token);
