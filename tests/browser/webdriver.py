@@ -161,8 +161,8 @@ class Browser:
         with open(path, 'wb') as out:
             out.write(base64.b64decode(data))
 
-    def renderers(self):
-        """Process ids of this browser's renderers."""
+    def processes(self, kind=''):
+        """Process ids of this browser, whose command lines name `kind`."""
         found = []
         for entry in os.listdir('/proc'):
             if not entry.isdigit():
@@ -172,16 +172,22 @@ class Browser:
                     line = f.read().decode(errors='replace')
             except OSError:
                 continue
-            if '--type=renderer' in line and self.home in line:
+            if kind in line and self.home in line:
                 found.append(int(entry))
         return found
 
-    def close(self):
-        for pid in self.renderers():
+    def renderers(self):
+        return self.processes('--type=renderer')
+
+    def signal(self, pids, which):
+        for pid in pids:
             try:
-                os.kill(pid, signal.SIGCONT)
+                os.kill(pid, which)
             except ProcessLookupError:
                 pass
+
+    def close(self):
+        self.signal(self.renderers(), signal.SIGCONT)
         if self.session:
             try:
                 self.call('DELETE', '', timeout=20)
@@ -195,6 +201,8 @@ class Browser:
             os.killpg(self.driver.pid, signal.SIGKILL)
             self.driver.wait(10)
         self.driver.stdout.close()
+        # A busy browser may not have heard that it was to go.
+        self.signal(self.processes(), signal.SIGKILL)
         shutil.rmtree(self.home, ignore_errors=True)
 
     def __enter__(self):
