@@ -204,10 +204,10 @@ add_values (
 
     DV_UNROLL
     for (int m = 0; m < MT; m++) {
-      a[m][0] = dv_bf16_pair (s[m][n][0], s[m][n][1]);
-      a[m][1] = dv_bf16_pair (s[m][n][2], s[m][n][3]);
-      a[m][2] = dv_bf16_pair (s[m][n + 1][0], s[m][n + 1][1]);
-      a[m][3] = dv_bf16_pair (s[m][n + 1][2], s[m][n + 1][3]);
+      a[m][0] = dv_fragment (s[m][n][0], s[m][n][1]);
+      a[m][1] = dv_fragment (s[m][n][2], s[m][n][3]);
+      a[m][2] = dv_fragment (s[m][n + 1][0], s[m][n + 1][1]);
+      a[m][3] = dv_fragment (s[m][n + 1][2], s[m][n + 1][3]);
     }
     DV_UNROLL
     for (int c = 0; c < D / 8; c += 2) {

@@ -6,10 +6,11 @@
  * where a tap's input stands is worked out once a tap.
  *
  * What bounds the large tile is the matrix instruction: a warp's 64 x 64 read
- * 128 bytes of shared memory an instruction, within the 128 a cycle there are;
- * 256 x 128 read 6 bytes of the second-level cache a thousand operations, less
- * what of the input is in the first level from the tap before.  Rows of shared
- * memory are 80 bytes, which spreads eight over all banks.
+ * 128 bytes of shared memory an instruction, what an SM has a cycle.  A block's
+ * 256 x 128 read 12 bytes a thousand operations, 8 of them input, of which a
+ * row of taps finds two thirds in the first-level cache: at 600 TFLOP/s that
+ * leaves 4 TB/s to the second.  Rows of shared memory are 80 bytes, which
+ * spreads eight over all banks.
  *
  * The sums go through shared memory once more, so that a warp writes (and
  * reads of the residual) whole rows of channels.
@@ -210,36 +211,54 @@ DV_BOUNDS (T::THREADS) convolve (const Convolution p)
       places, down, rows, n0 + across);
 }
 
+/* ---- launching ---- */
+
+/* Whether asynchronous copies can take the input. */
+static bool
+whole (const Convolution *p)
+{
+  if (!p->x.bf16 || (uintptr_t)p->x.data % 16 != 0)
+    return false;
+  for (int a = 0; a < 3; a++)
+    if (p->size[a] > 1 && p->x.stride[a] % 8 != 0)
+      return false;
+  return true;
+}
+
 template <typename T>
+static int64_t
+blocks (const Convolution *p)
+{
+  return (conv_rows (p) + T::BM - 1) / T::BM * ((p->co + T::BN - 1) / T::BN);
+}
+
+template <typename T, bool ASYNC>
 static void
 launch (const Convolution *p, cudaStream_t queue)
 {
-  int64_t blocks =
-      (conv_rows (p) + T::BM - 1) / T::BM * ((p->co + T::BN - 1) / T::BN);
-  bool whole = p->x.bf16 && (uintptr_t)p->x.data % 16 == 0;
-
-  for (int a = 0; a < 3; a++)
-    whole = whole && (p->size[a] == 1 || p->x.stride[a] % 8 == 0);
-  if (whole)
-    DV_LAUNCH (
-        (convolve<T, true>), (unsigned)blocks, T::THREADS, T::BYTES, queue, *p);
-  else
-    DV_LAUNCH ((convolve<T, false>), (unsigned)blocks, T::THREADS, T::BYTES,
-        queue, *p);
+  DV_LAUNCH ((convolve<T, ASYNC>), (unsigned)blocks<T> (p), T::THREADS,
+      T::BYTES, queue, *p);
 }
 
 void
 dv_cuda_conv_mma (const Convolution *p, cudaStream_t queue)
 {
   typedef Tile<256, 128, 4, 2, 3> Large;
+  typedef Tile<256, 64, 4, 1, 3> Tall;
   typedef Tile<128, 64, 2, 2, 4> Medium;
   typedef Tile<128, 32, 4, 1, 4> Narrow;
-  int64_t blocks = (conv_rows (p) + 255) / 256 * ((p->co + 127) / 128);
+  const int64_t full = 132; /* a large GPU's SMs */
 
-  if (p->co <= 32)
-    launch<Narrow> (p, queue);
-  else if (p->co <= 64 || blocks < 132) /* a large GPU's SMs */
-    launch<Medium> (p, queue);
+  if (p->co <= 32 && whole (p))
+    launch<Narrow, true> (p, queue);
+  else if (p->co <= 32)
+    launch<Narrow, false> (p, queue);
+  else if (!whole (p))
+    launch<Medium, false> (p, queue);
+  else if (p->co > 64 && blocks<Large> (p) >= full)
+    launch<Large, true> (p, queue);
+  else if (p->co <= 64 && blocks<Tall> (p) >= full)
+    launch<Tall, true> (p, queue);
   else
-    launch<Large> (p, queue);
+    launch<Medium, true> (p, queue);
 }

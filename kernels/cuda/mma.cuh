@@ -21,12 +21,13 @@
 
 #include "simt.cuh"
 
-/* Two floats rounded to BF16, @low in the lower half. */
+/* A register of a fragment: two floats rounded to BF16, @low in the lower half.
+ * A NaN stays one, but not which. */
 DV_DEVICE uint32_t
-dv_bf16_pair (float low, float high)
+dv_fragment (float low, float high)
 {
 #ifdef DV_SIMT
-  return dv_bf16_bits (low) | (uint32_t)dv_bf16_bits (high) << 16;
+  return dv_bf16_pair (low, high);
 #else
   uint32_t pair;
 

@@ -94,7 +94,7 @@ DV_KERNEL
 numbers (float low, float high, uint32_t *pair, float *power)
 {
   if (threadIdx.x == 0) {
-    *pair = dv_bf16_pair (low, high);
+    *pair = dv_fragment (low, high);
     *power = dv_exp2 (low);
   }
 }

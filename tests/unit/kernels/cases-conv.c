@@ -189,6 +189,7 @@ rig_conv (Rig *rig)
           .k = {1, 3, 1},
           .lo = {0, 1, 0},
           .hi = {0, 1, 0}},
+      {.x = {1, 1, 33700, 8}, .co = 35, .k = {1, 1, 5}, .lo = {0, 0, 4}},
   };
   static const DvDtype floats[] = {DV_F32, DV_BF16};
 
@@ -199,7 +200,7 @@ rig_conv (Rig *rig)
       conv (rig, &shapes[s], floats[combo & 1], floats[combo >> 1 & 1],
           floats[combo >> 2 & 1], floats[combo >> 3 & 1], combo % 6);
     }
-  /* whole addresses, as models have them; one with many channels */
+  /* whole addresses, as models have them; two of many blocks */
   for (size_t s = 0; s < sizeof aligned / sizeof *aligned; s++)
     conv (
         rig, &aligned[s], DV_BF16, DV_BF16, DV_BF16, floats[s % 2], (int)s + 1);
