@@ -107,11 +107,11 @@ halves (Rig *rig)
 }
 
 static void
-integers (Rig *rig)
+integers (Rig *rig, int64_t rows, int64_t columns)
 {
   static const int order[] = {1, 0};
-  int x = rig_index (rig, 1000000, SHAPE (5, 9));
-  int out = rig_out (rig, DV_I32, SHAPE (9, 5));
+  int x = rig_index (rig, 1000000, SHAPE (rows, columns));
+  int out = rig_out (rig, DV_I32, SHAPE (columns, rows));
 
   RIG_BOTH (rig)
   {
@@ -359,7 +359,8 @@ rig_pointwise (Rig *rig)
     pixels (rig, 50, 70, in);
   }
   rig->offset = 0;
-  integers (rig);
+  integers (rig, 5, 9);
+  integers (rig, 5, 7);
   halves (rig);
   rig->gap = 0;
   odd_values (rig);
