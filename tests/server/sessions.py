@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import websockets
@@ -39,6 +42,85 @@ async def six_segments():
             check(all(blob[4:8] == b"ftyp" for blob in blobs), "no ftyp")
             check(len({blob[: blob.index(b"moof") - 4] for blob in blobs}) == 1,
                   "init segments differ")
+
+
+@test
+async def what_dreamverse_s_client_needs():
+    """A custom prompt at 3 s a segment: 681 frames, 28.4 s, both tracks alike,
+    each segment playable alone, complete within 30 s."""
+    if not shutil.which("ffprobe"):
+        sys.exit(77)
+    async with Server("--width=320", "--height=192", "--pace=3",
+                      "--first-media-delay-ms=300", "--providers=none",
+                      small=False) as server:
+        async with server.client() as client:
+            began = time.monotonic()
+            await client.init()
+            await client.media()
+            took = time.monotonic() - began
+            check(0.3 <= took < 10, f"the first media came after {took:.2f} s")
+            await client.text("ltx2_stream_complete", patience=45)
+            took = time.monotonic() - began
+            check(took < 30, f"complete after {took:.1f} s")
+            check_stream(client, 6)
+            blobs, current = [], b""
+            for _, message in client.got:
+                if isinstance(message, bytes):
+                    current += message
+                elif message["type"] == "media_segment_complete":
+                    blobs.append(current)
+                    current = b""
+    frames = []
+    for index, blob in enumerate([*blobs, b"".join(blobs)]):
+        video, audio = probe(blob)
+        frames.append(video["frames"])
+        if index == len(blobs):
+            check(abs(video["end"] - 681 / 24) < 0.001, f"{video}")
+            check(abs(video["end"] - audio["end"]) <= 1024 / 48000 + 0.001,
+                  f"the tracks end at {video['end']} and {audio['end']}")
+    check(frames == [121, 112, 112, 112, 112, 112, 681], f"{frames}")
+
+
+def probe(blob):
+    """Frames and the end of picture and sound, as ffprobe decodes them."""
+    found = []
+    for stream in ("v:0", "a:0"):
+        said = subprocess.run(
+            ["ffprobe", "-v", "error", "-select_streams", stream,
+             "-show_entries", "frame=pts_time,pkt_duration_time", "-of", "json", "-"],
+            input=blob, stdout=subprocess.PIPE, check=True).stdout
+        frames = json.loads(said)["frames"]
+        last = frames[-1]
+        found.append({
+            "frames": len(frames),
+            "end": float(last["pts_time"]) + float(last["pkt_duration_time"])})
+    return found
+
+
+@test
+async def two_hundred_clients_for_eight_slots():
+    """All at once; no place ever grows, each gets its stream."""
+    count = int(os.environ.get("DREAMVERSE_TEST_CLIENTS", "200"))
+    async with Server("--slots=8", "--segment-cap=1", "--max-queue=300",
+                      "--ping-interval-s=60") as server:
+        await server.ready(slots=8, patience=120)
+        assigned = []
+
+        async def visit(number):
+            async with server.client(ping_interval=None) as client:
+                await client.init(
+                    initial_rollout_prompt="", curated_prompts=["a lake"])
+                await client.text("ltx2_stream_complete", patience=200)
+                assigned.append(client.when("gpu_assigned"))
+                places = [m["position"] for m in client.texts("queue_status")]
+                check(places[1:] == sorted(places[1:], reverse=True),
+                      f"client {number}: {places}")
+                check_stream(client, 1)
+
+        await asyncio.gather(*(visit(number) for number in range(count)))
+        check(len(assigned) == count, f"{len(assigned)} were served")
+        check(await server.metric("sessions_total") == count, "not all counted")
+        await server.ready(slots=8)
 
 
 @test
