@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * See bench.h. Sizes are those of a DiT block of width 1024 over 2,000 tokens,
- * of a video decoder at 256x160 and of a vocoder.
+ * of a video decoder at 256x160 and of a vocoder; large ones, for GPUs alone,
+ * those of LTX-2 at 1088x1920.
  */
 #include "bench.h"
 
@@ -18,6 +19,7 @@ typedef struct {
   void (*run) (Rig *rig, int side);
   double flops, bytes; /* of an F32 run; one of them */
   DvDtype dtype;
+  bool large; /* nothing for a processor */
 } Bench;
 
 static void
@@ -78,6 +80,34 @@ make_attention_wide (Rig *rig, DvDtype dtype)
   for (int i = 0; i < 3; i++)
     rig_normal (rig, dtype, 1, SHAPE (2000, 8, 128));
   rig_out (rig, dtype, SHAPE (2000, 8, 128));
+}
+
+static void
+make_attention_of (
+    Rig *rig, DvDtype dtype, int64_t M, int64_t S, int64_t H, int64_t d)
+{
+  rig_normal (rig, dtype, 1, SHAPE (M, H, d));
+  for (int i = 0; i < 2; i++)
+    rig_normal (rig, dtype, 1, SHAPE (S, H, d));
+  rig_out (rig, dtype, SHAPE (M, H, d));
+}
+
+static void
+make_attention_self (Rig *rig, DvDtype dtype)
+{
+  make_attention_of (rig, dtype, 8160, 8160, 32, 128);
+}
+
+static void
+make_attention_text (Rig *rig, DvDtype dtype)
+{
+  make_attention_of (rig, dtype, 32640, 1024, 32, 128);
+}
+
+static void
+make_attention_sound (Rig *rig, DvDtype dtype)
+{
+  make_attention_of (rig, dtype, 126, 32640, 32, 64);
 }
 
 static void
@@ -146,6 +176,33 @@ make_conv_deep (Rig *rig, DvDtype dtype)
   rig_normal (rig, dtype, 1, SHAPE (3, 5, 8, 1024));
   rig_weight (rig, DV_USE_CONV, dtype, dtype, SHAPE (1024, 1024, 3, 3, 3));
   rig_out (rig, dtype, SHAPE (3, 5, 8, 1024));
+  rig_normal (rig, DV_F32, 1, SHAPE (1024));
+}
+
+static void
+make_conv_last (Rig *rig, DvDtype dtype)
+{
+  rig_normal (rig, dtype, 1, SHAPE (4, 272, 480, 128));
+  rig_weight (rig, DV_USE_CONV, dtype, dtype, SHAPE (128, 128, 3, 3, 3));
+  rig_out (rig, dtype, SHAPE (4, 272, 480, 128));
+  rig_normal (rig, DV_F32, 1, SHAPE (128));
+}
+
+static void
+make_conv_pixels (Rig *rig, DvDtype dtype)
+{
+  rig_normal (rig, dtype, 1, SHAPE (4, 272, 480, 128));
+  rig_weight (rig, DV_USE_CONV, dtype, dtype, SHAPE (48, 128, 3, 3, 3));
+  rig_out (rig, dtype, SHAPE (4, 272, 480, 48));
+  rig_normal (rig, DV_F32, 1, SHAPE (48));
+}
+
+static void
+make_conv_first (Rig *rig, DvDtype dtype)
+{
+  rig_normal (rig, dtype, 1, SHAPE (16, 34, 60, 1024));
+  rig_weight (rig, DV_USE_CONV, dtype, dtype, SHAPE (1024, 1024, 3, 3, 3));
+  rig_out (rig, dtype, SHAPE (16, 34, 60, 1024));
   rig_normal (rig, DV_F32, 1, SHAPE (1024));
 }
 
@@ -386,6 +443,18 @@ static const Bench benches[] = {
     {"noise of 1000000", make_noise, run_noise, 0, 4e6, DV_F32},
     {"pixels 1088x1920", make_pixels, run_pixels, 0, 1088.0 * 1920 * 13.5,
         DV_F32},
+    {"attention 8160, 32 of 128", make_attention_self, run_attention,
+        4.0 * 8160 * 8160 * 4096, 0, DV_BF16, true},
+    {"attention 32640 of 1024, 32 of 128", make_attention_text, run_attention,
+        4.0 * 32640 * 1024 * 4096, 0, DV_BF16, true},
+    {"attention 126 of 32640, 32 of 64", make_attention_sound, run_attention,
+        4.0 * 126 * 32640 * 2048, 0, DV_BF16, true},
+    {"convolution 4x272x480, 128 to 128", make_conv_last, run_conv,
+        2.0 * 4 * 272 * 480 * 128 * 128 * 27, 0, DV_BF16, true},
+    {"convolution 4x272x480, 128 to 48", make_conv_pixels, run_conv,
+        2.0 * 4 * 272 * 480 * 128 * 48 * 27, 0, DV_BF16, true},
+    {"convolution 16x34x60, 1024 to 1024", make_conv_first, run_conv,
+        2.0 * 16 * 34 * 60 * 1024 * 1024 * 27, 0, DV_BF16, true},
 };
 
 static double
@@ -432,10 +501,11 @@ bench (const char *only)
       const Bench *b = &benches[n];
       double work = (b->flops ? b->flops : b->bytes) * 1e-9, slow, fast;
 
-      if (only && !strstr (b->name, only))
+      if ((only && !strstr (b->name, only)) ||
+          (b->large && strncmp (rig.device[1]->name, "cuda", 4) != 0))
         continue;
       b->make (&rig, b->dtype);
-      slow = only ? 0 : measure (&rig, b, 0, 0);
+      slow = only || b->large ? 0 : measure (&rig, b, 0, 0);
       fast = measure (&rig, b, 1, 0.4);
       printf ("%-36s %-4s %9.2f %s  ref %8.3f  ratio %8.1f\n", b->name,
           dv_dtype_name (b->dtype), work / fast,
