@@ -4,8 +4,8 @@
 #
 # Holds the pages in docs/ against what they describe: the names in
 # gstdreamverse.h and wire.h, the elements' properties, signals and pads (with
-# the program INSPECT), the options of dreamverse-generate, and the files that
-# README.md names.
+# the program INSPECT), the options of dreamverse-generate, the states of
+# sessions, and the files that README.md names.
 import os
 import re
 import subprocess
@@ -149,6 +149,18 @@ def check_generate():
     compare("--help", there, set(said))
 
 
+def check_sessions():
+    """The page and the table have the same states."""
+    table = re.search(
+        r"state_names\[DVS_N_STATES\] = \{(.*?)\}", read("gst/server/session-state.c"), re.S
+    )
+    there = set(re.findall(r'"([\w-]+)"', table.group(1))) if table else set()
+    if not there:
+        wrong.append("session-state.c has no names of states")
+    compare("docs/sessions.md", there,
+            first_cells(section(read("docs/sessions.md"), "## States")))
+
+
 def check_links():
     pages = ["README.md"] + [
         "docs/" + name
@@ -180,6 +192,7 @@ def check_links():
 check_protocol()
 check_elements()
 check_generate()
+check_sessions()
 check_links()
 for line in wrong:
     print(line)
