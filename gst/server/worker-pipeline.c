@@ -8,6 +8,7 @@
 
 #include <gio/gio.h>
 #include <gst/gst.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include "ask.h"
@@ -83,8 +84,7 @@ set_up_source (GstElement *source, JsonObject *setup)
       dvs_packet_uint (setup, "frames"), "overlap-frames",
       dvs_packet_uint (setup, "overlap"), "audio-overlap-frames",
       dvs_packet_uint (setup, "audio-overlap"), "seed",
-      (guint64)dvs_packet_int (setup, "seed"), "pace",
-      dvs_packet_double (setup, "pace"), "stamp",
+      (guint64)dvs_packet_int (setup, "seed"), "stamp",
       dvs_packet_boolean (setup, "stamp"), "max-lead", G_MAXUINT64, NULL);
 }
 
@@ -153,6 +153,8 @@ taken_down (gpointer data)
   gst_object_unref (bus);
   gst_clear_object (&pipeline->top);
   pipeline->broken = FALSE;
+  /* The frames' memory: an idle slot keeps no more than its model. */
+  malloc_trim (0);
   pipeline->events->over (pipeline->user, error, broken);
   g_free (error);
   return G_SOURCE_REMOVE;
@@ -375,7 +377,10 @@ dvs_pipeline_start (DvsPipeline *pipeline, guint segments,
       close (link);
     return FALSE;
   }
-  g_object_set (source, "segments", segments, "start-image", start_image, NULL);
+  /* What is for nobody need not imitate anything. */
+  g_object_set (source, "segments", segments, "start-image", start_image,
+      "pace", link >= 0 ? dvs_packet_double (pipeline->setup, "pace") : 0.0,
+      NULL);
   /* The sink comes first: it hears on the bus what the others say. */
   if (link >= 0 && !add_link (top, link, error))
     goto failed;

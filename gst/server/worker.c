@@ -376,6 +376,7 @@ dvs_worker_run (int parent)
   Worker worker = {0};
 
   fcntl (DVS_WORKER_FD, F_SETFD, FD_CLOEXEC);
+  prctl (PR_SET_NAME, "dreamverse-slot"); /* else it is called "exe" */
   prctl (PR_SET_PDEATHSIG, SIGKILL);
   if (getppid () != parent) /* it died before that was set */
     return 1;

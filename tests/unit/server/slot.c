@@ -347,7 +347,7 @@ START_TEST (many_runs_leave_nothing)
           rss_before, RUNS / 4, rss_after, RUNS);
       ck_assert_uint_eq (open_descriptors (), before);
       ck_assert_uint_eq (worker_after, worker_before);
-      ck_assert_uint_le (rss_after, rss_before + 16);
+      ck_assert_uint_le (rss_after, rss_before + 4);
     }
   }
   dvs_slot_info (rig->slot, &info);
