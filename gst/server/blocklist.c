@@ -16,6 +16,7 @@ struct DvsBlockList {
   GHashTable *entries;   /* folded words with spaces between: a category */
   GPtrArray *categories; /* their names */
   guint longest;         /* entry, in words */
+  gboolean has_length[MAX_WORDS + 1];
 };
 
 /* Scripts without spaces between words. */
@@ -80,16 +81,12 @@ fold (const gchar *text)
   return words;
 }
 
-/* Words @from to @from + @n of @words, with spaces between. */
 static void
-join (GString *out, GPtrArray *words, guint from, guint n)
+append_word (GString *phrase, const gchar *word)
 {
-  g_string_truncate (out, 0);
-  for (guint i = from; i < from + n; i++) {
-    if (i > from)
-      g_string_append_c (out, ' ');
-    g_string_append (out, g_ptr_array_index (words, i));
-  }
+  if (phrase->len > 0)
+    g_string_append_c (phrase, ' ');
+  g_string_append (phrase, word);
 }
 
 static const gchar *
@@ -128,8 +125,10 @@ read_line (DvsBlockList *list, gchar *line, const gchar **category)
   if (ok && words->len > 0) {
     GString *entry = g_string_new (NULL);
 
-    join (entry, words, 0, words->len);
+    for (guint i = 0; i < words->len; i++)
+      append_word (entry, words->pdata[i]);
     list->longest = MAX (list->longest, words->len);
+    list->has_length[words->len] = TRUE;
     g_hash_table_insert (
         list->entries, g_string_free (entry, FALSE), (gpointer)*category);
   }
@@ -199,12 +198,16 @@ dvs_block_list_find (const DvsBlockList *list, const gchar *text)
   GString *part = g_string_new (NULL);
   const gchar *category = NULL;
 
-  for (guint i = 0; i < words->len && !category; i++)
-    for (guint n = 1; n <= list->longest && i + n <= words->len && !category;
-         n++) {
-      join (part, words, i, n);
-      category = g_hash_table_lookup (list->entries, part->str);
+  for (guint i = 0; i < words->len && !category; i++) {
+    guint n = 0;
+
+    g_string_truncate (part, 0);
+    while (n < list->longest && i + n < words->len && !category) {
+      append_word (part, words->pdata[i + n++]);
+      if (list->has_length[n])
+        category = g_hash_table_lookup (list->entries, part->str);
     }
+  }
   g_string_free (part, TRUE);
   g_ptr_array_unref (words);
   return category;

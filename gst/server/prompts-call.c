@@ -11,6 +11,8 @@
 #include "writer.h"
 
 #define MAX_RAW_BYTES 32768 /* of what a model said, for the client */
+#define MAX_WINDOW 64       /* prompts of a rollout that is edited */
+#define MAX_WINDOW_BYTES 65536
 #define USUAL_ID "current_rollout"
 #define USUAL_LABEL "Current rollout"
 
@@ -186,6 +188,27 @@ on_idle (gpointer user)
   return G_SOURCE_REMOVE;
 }
 
+static gboolean
+on_refused (gpointer user)
+{
+  answer (user, "A rollout to be edited may have 64 prompts and 65536 bytes.");
+  return G_SOURCE_REMOVE;
+}
+
+/* Neither a model nor the writer is given whatever a client cares to send. */
+static gboolean
+is_too_large (const DvsCallSpec *spec)
+{
+  gsize bytes = 0;
+  guint n;
+
+  if (spec->kind != DVS_CALL_EDIT)
+    return FALSE;
+  for (n = 0; spec->prompts[n]; n++)
+    bytes += strlen (spec->prompts[n]);
+  return n > MAX_WINDOW || bytes > MAX_WINDOW_BYTES;
+}
+
 /* ---- language models ---- */
 
 static gboolean
@@ -283,7 +306,9 @@ dvs_call_start (DvsPrompts *prompts, const DvsCallSpec *spec,
   if (cancellable)
     call->cancelled = attach (g_cancellable_source_new (cancellable),
         G_SOURCE_FUNC (on_cancelled), call);
-  if (prompts->parts.llm)
+  if (is_too_large (spec))
+    call->idle = attach (g_idle_source_new (), on_refused, call);
+  else if (prompts->parts.llm)
     ask (call);
   else
     call->idle = attach (g_idle_source_new (), on_idle, call);

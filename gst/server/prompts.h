@@ -65,7 +65,8 @@ void dvs_prompts_enhance (DvsPrompts *prompts, const gchar *text,
 void dvs_prompts_extend (DvsPrompts *prompts, const gchar *const *locked,
     GCancellable *cancellable, DvsAnswerFunc done, gpointer user);
 /* @window NULL or empty: six prompts from @instruction; the writer gives them
- * if every provider fails. Else as many as @window has. 20 s. */
+ * if every provider fails. Else as many as @window has, which may have 64
+ * prompts and 65536 bytes. 20 s. */
 void dvs_prompts_rewrite (DvsPrompts *prompts, const gchar *instruction,
     const gchar *const *window, const gchar *id, const gchar *label,
     const DvsRewriteChoice *choice, GCancellable *cancellable,

@@ -14,6 +14,8 @@
 
 #define MAX_ANSWER_BYTES (64 * 1024)
 #define DEFAULT_TIMEOUT_MS 3000
+#define MAX_TEXTS 256 /* of one check */
+#define MAX_TEXT_BYTES (256 * 1024)
 
 struct DvsSafety {
   gint ref_count;
@@ -278,9 +280,14 @@ static gboolean
 check_here (Check *check, const gchar *const *texts)
 {
   const gchar *category = NULL;
+  gsize bytes = 0;
 
   for (guint i = 0; texts[i] && check->which == 0; i++) {
-    if (!g_utf8_validate (texts[i], -1, NULL))
+    bytes += strlen (texts[i]);
+    if (dvs_safety_checks (check->safety) &&
+        (i == MAX_TEXTS || bytes > MAX_TEXT_BYTES))
+      category = "too much text at a time";
+    else if (!g_utf8_validate (texts[i], -1, NULL))
       category = "text that is no UTF-8";
     else if (check->safety->list)
       category = dvs_block_list_find (check->safety->list, texts[i]);

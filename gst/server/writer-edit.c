@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define MAX_PHRASE_BYTES 400
+#define MAX_REQUESTS 8 /* of one instruction; a person makes two or three */
+#define MAX_MATCHES 50 /* of a word in one sentence */
 
 /* Verbs that begin a request. */
 static const gchar verbs[] =
@@ -100,11 +102,17 @@ word_regex (const gchar *what)
   return regex;
 }
 
-/* How @other stands where a match did. */
+typedef struct {
+  const gchar *other;
+  guint matches;
+} Other;
+
+/* How the other word stands where a match did; TRUE: that was the last. */
 static gboolean
 put_other (const GMatchInfo *info, GString *out, gpointer user)
 {
-  const gchar *other = user;
+  Other *state = user;
+  const gchar *other = state->other;
   gchar *all = g_match_info_fetch (info, 0);
   gchar *article = g_match_info_fetch (info, 1);
   gchar *plural = g_match_info_fetch (info, 2);
@@ -124,7 +132,7 @@ put_other (const GMatchInfo *info, GString *out, gpointer user)
   g_free (all);
   g_free (article);
   g_free (plural);
-  return FALSE;
+  return ++state->matches == MAX_MATCHES;
 }
 
 static void
@@ -134,27 +142,25 @@ set_body (Draft *draft, guint i, gchar *text)
   draft->body->pdata[i] = text;
 }
 
-/* FALSE: @draft has no @from. */
+/* FALSE: @draft has no match of @regex. */
 static gboolean
-replace_words (Draft *draft, const gchar *from, const gchar *to)
+replace_words (Draft *draft, const GRegex *regex, const gchar *to)
 {
-  GRegex *regex = word_regex (from);
   gboolean found = FALSE;
 
-  for (guint i = 0; regex && i < draft->body->len; i++) {
+  for (guint i = 0; i < draft->body->len; i++) {
     const gchar *text = draft->body->pdata[i];
+    Other other = {to, 0};
     gchar *changed;
 
     if (!g_regex_match (regex, text, 0, NULL))
       continue;
-    changed = g_regex_replace_eval (
-        regex, text, -1, 0, 0, put_other, (gpointer)to, NULL);
+    changed =
+        g_regex_replace_eval (regex, text, -1, 0, 0, put_other, &other, NULL);
     if (changed)
       set_body (draft, i, changed);
     found = TRUE;
   }
-  if (regex)
-    g_regex_unref (regex);
   return found;
 }
 
@@ -164,19 +170,21 @@ edit_replace (Draft *drafts, guint n, const gchar *from, const gchar *to)
   gchar *what = core (from), *phrase = writer_phrase (to, MAX_PHRASE_BYTES);
   gchar **found = groups ("^(?:an?|the|some)\\s+(.+)$", phrase);
   const gchar *other = found ? found[1] : phrase;
+  GRegex *regex = what ? word_regex (what) : NULL;
 
   for (guint i = 0; i < n; i++)
-    if (!what || !replace_words (&drafts[i], what, other))
+    if (!regex || !replace_words (&drafts[i], regex, other))
       draft_say (&drafts[i], "In the picture now: %s", phrase);
+  if (regex)
+    g_regex_unref (regex);
   g_strfreev (found);
   g_free (phrase);
   g_free (what);
 }
 
-/* Takes @what out of the first sentence, with the word that ties it there;
- * whole sentences about it go. */
-static void
-remove_words (Draft *draft, const gchar *what)
+/* A pattern for @what, with the word that ties it to others. */
+static GRegex *
+tie_regex (const gchar *what)
 {
   gchar *escaped = g_regex_escape_string (what, -1);
   gchar *pattern = g_strdup_printf (
@@ -187,31 +195,39 @@ remove_words (Draft *draft, const gchar *what)
       escaped, escaped);
   GRegex *regex = g_regex_new (pattern, G_REGEX_CASELESS, 0, NULL);
 
-  for (guint i = draft->body->len; regex && i > 1; i--)
-    if (g_regex_match (regex, draft->body->pdata[i - 1], 0, NULL))
-      g_ptr_array_remove_index (draft->body, i - 1);
-  if (regex && g_regex_match (regex, draft->body->pdata[0], 0, NULL)) {
-    gchar *less = g_regex_replace_literal (
-        regex, draft->body->pdata[0], -1, 0, "", 0, NULL);
-    gchar *left = less ? writer_phrase (less, strlen (less)) : NULL;
-
-    if (left && strlen (left) > 3)
-      set_body (draft, 0, g_strconcat (left, ".", NULL));
-    else
-      draft_say (draft, "There is no %s to be seen", what);
-    g_free (left);
-    g_free (less);
-  }
-  if (regex)
-    g_regex_unref (regex);
   g_free (pattern);
   g_free (escaped);
+  return regex;
+}
+
+/* Takes what @regex matches out of the first sentence; whole sentences about
+ * it go. */
+static void
+remove_words (Draft *draft, const GRegex *regex, const gchar *what)
+{
+  gchar *less, *left;
+
+  for (guint i = draft->body->len; i > 1; i--)
+    if (g_regex_match (regex, draft->body->pdata[i - 1], 0, NULL))
+      g_ptr_array_remove_index (draft->body, i - 1);
+  if (!g_regex_match (regex, draft->body->pdata[0], 0, NULL))
+    return;
+  less = g_regex_replace_literal (
+      regex, draft->body->pdata[0], -1, 0, "", 0, NULL);
+  left = less ? writer_phrase (less, strlen (less)) : NULL;
+  if (left && strlen (left) > 3)
+    set_body (draft, 0, g_strconcat (left, ".", NULL));
+  else
+    draft_say (draft, "There is no %s to be seen", what);
+  g_free (left);
+  g_free (less);
 }
 
 static void
 edit_remove (Draft *drafts, guint n, const gchar *text)
 {
   gchar *what = core (text);
+  GRegex *regex = what ? tie_regex (what) : NULL;
   Scene scene;
 
   scene_read (&scene, text);
@@ -224,9 +240,11 @@ edit_remove (Draft *drafts, guint n, const gchar *text)
       draft_set (&drafts[i], SCENE_PACE, 0);
     if (scene.is[SCENE_MOOD])
       draft_set (&drafts[i], SCENE_MOOD, 0);
-    if (what)
-      remove_words (&drafts[i], what);
+    if (regex)
+      remove_words (&drafts[i], regex, what);
   }
+  if (regex)
+    g_regex_unref (regex);
   g_free (what);
 }
 
@@ -411,6 +429,7 @@ draft_edit (Draft *drafts, guint n, const gchar *instruction)
   GString *request = g_string_new (NULL);
   const gchar *at = instruction;
   GMatchInfo *info = NULL;
+  guint requests = 0;
   gboolean more;
 
   g_regex_match (regex, instruction, 0, &info);
@@ -428,7 +447,7 @@ draft_edit (Draft *drafts, guint n, const gchar *instruction)
         (instruction[from] != ',' && instruction[from] != ' ')) {
       g_strstrip (request->str);
       request->len = strlen (request->str);
-      if (request->len > 0)
+      if (request->len > 0 && requests++ < MAX_REQUESTS)
         edit_one (drafts, n, request->str);
       g_string_truncate (request, 0);
     } else {

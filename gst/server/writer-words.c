@@ -141,60 +141,79 @@ has_word (const gchar *words, const gchar *word, gsize n)
   return FALSE;
 }
 
-/* "boats" is a boat, "skies" a sky, "dashes" a dash. */
-static gboolean
-has_word_or_plural (const gchar *words, const gchar *word)
+/* ---- finding ---- */
+
+/* The words of all rows. It is made for each text: that takes less than reading
+ * one, and there is nothing to keep. */
+typedef struct {
+  GHashTable *words;   /* to their row */
+  GPtrArray *unspaced; /* of scripts without spaces, which are searched for */
+  gchar *copies[G_N_ELEMENTS (rows)];
+} Lexicon;
+
+static void
+lexicon_init (Lexicon *lexicon)
 {
+  lexicon->words = g_hash_table_new (g_str_hash, g_str_equal);
+  lexicon->unspaced = g_ptr_array_new ();
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    gchar *word = lexicon->copies[i] = g_strdup (rows[i].words);
+
+    while (word) {
+      gchar *end = strchr (word, ' ');
+
+      if (end)
+        *end++ = '\0';
+      if (g_hash_table_insert (lexicon->words, word, (gpointer)&rows[i]) &&
+          g_utf8_get_char (word) >= FIRST_UNSPACED)
+        g_ptr_array_add (lexicon->unspaced, word);
+      word = end;
+    }
+  }
+}
+
+static void
+lexicon_clear (Lexicon *lexicon)
+{
+  g_hash_table_unref (lexicon->words);
+  g_ptr_array_unref (lexicon->unspaced);
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++)
+    g_free (lexicon->copies[i]);
+}
+
+/* "boats" is a boat, "skies" a sky, "dashes" a dash. */
+static const Row *
+find_single (const Lexicon *lexicon, const gchar *word)
+{
+  const Row *row = g_hash_table_lookup (lexicon->words, word);
   gsize n = strlen (word);
   gchar *single;
-  gboolean found;
 
-  if (has_word (words, word, n))
-    return TRUE;
-  if (n < 4 || word[n - 1] != 's')
-    return FALSE;
-  if (has_word (words, word, n - 1))
-    return TRUE;
-  if (word[n - 2] != 'e')
-    return FALSE;
-  if (has_word (words, word, n - 2))
-    return TRUE;
-  if (word[n - 3] != 'i')
-    return FALSE;
-  single = g_strdup_printf ("%.*sy", (gint)(n - 3), word);
-  found = has_word (words, single, n - 2);
-  g_free (single);
-  return found;
-}
-
-/* Characters of scripts without spaces: any of @words that @word contains. */
-static gboolean
-contains_word (const gchar *words, const gchar *word)
-{
-  while (*words) {
-    gsize length = strcspn (words, " ");
-
-    if (g_utf8_get_char (words) >= FIRST_UNSPACED) {
-      gchar *part = g_strndup (words, length);
-      gboolean found = strstr (word, part) != NULL;
-
-      g_free (part);
-      if (found)
-        return TRUE;
+  if (row || n < 4 || word[n - 1] != 's')
+    return row;
+  single = g_strndup (word, n - 1);
+  row = g_hash_table_lookup (lexicon->words, single);
+  if (!row && single[n - 2] == 'e') {
+    single[n - 2] = '\0';
+    row = g_hash_table_lookup (lexicon->words, single);
+    if (!row && single[n - 3] == 'i') {
+      single[n - 3] = 'y';
+      row = g_hash_table_lookup (lexicon->words, single);
     }
-    words += length;
-    words += strspn (words, " ");
   }
-  return FALSE;
+  g_free (single);
+  return row;
 }
 
-/* How many of @words, from the first, make one of @row's; 0: none. */
-static guint
-match (const Row *row, gchar **words)
+/* The row that the first of @words is of, maybe with those behind it; @taken:
+ * how many. NULL: none. */
+static const Row *
+find (const Lexicon *lexicon, gchar **words, guint *taken)
 {
   gchar phrase[128];
 
   for (guint n = MAX_PHRASE; n > 1; n--) {
+    const Row *row;
     guint have = 0;
 
     phrase[0] = '\0';
@@ -203,15 +222,33 @@ match (const Row *row, gchar **words)
         g_strlcat (phrase, "_", sizeof phrase);
       g_strlcat (phrase, words[have++], sizeof phrase);
     }
-    if (have == n && has_word (row->words, phrase, strlen (phrase)))
-      return n;
+    row = have == n ? g_hash_table_lookup (lexicon->words, phrase) : NULL;
+    *taken = n;
+    if (row)
+      return row;
   }
-  if (has_word_or_plural (row->words, words[0]))
-    return 1;
-  return g_utf8_get_char (words[0]) >= FIRST_UNSPACED &&
-                 contains_word (row->words, words[0])
-             ? 1
-             : 0;
+  *taken = 1;
+  return find_single (lexicon, words[0]);
+}
+
+/* The next row, from entry *@at on, that @word, of a script without spaces,
+ * contains a word of; NULL: none. */
+static const Row *
+find_inside (const Lexicon *lexicon, const gchar *word, guint *at)
+{
+  while (*at < lexicon->unspaced->len) {
+    const gchar *part = lexicon->unspaced->pdata[(*at)++];
+
+    if (strstr (word, part))
+      return g_hash_table_lookup (lexicon->words, part);
+  }
+  return NULL;
+}
+
+static gboolean
+is_unspaced (const gchar *word)
+{
+  return g_utf8_get_char (word) >= FIRST_UNSPACED;
 }
 
 static gboolean
@@ -245,16 +282,27 @@ scene_read (Scene *scene, const gchar *text)
 {
   gchar **words = scene_words (text);
   guint denied = 0; /* words that a "no" still reaches */
+  Lexicon lexicon;
 
   memset (scene, 0, sizeof *scene);
+  lexicon_init (&lexicon);
   for (guint i = 0; words[i]; i++) {
+    const Row *row;
+    guint taken, at = 0;
+
     if (is_no (words[i]))
       denied = 3;
-    for (guint j = 0; j < G_N_ELEMENTS (rows) && denied == 0; j++)
-      if (match (&rows[j], words + i))
-        take (scene, &rows[j]);
+    if (denied == 0 && is_unspaced (words[i])) {
+      while ((row = find_inside (&lexicon, words[i], &at)))
+        take (scene, row);
+    } else if (denied == 0) {
+      row = find (&lexicon, words + i, &taken);
+      if (row)
+        take (scene, row);
+    }
     denied -= denied > 0;
   }
+  lexicon_clear (&lexicon);
   g_strfreev (words);
 }
 
@@ -263,17 +311,22 @@ scene_is_all (const gchar *text)
 {
   gchar **words = scene_words (text);
   gboolean all = TRUE, any = FALSE;
+  Lexicon lexicon;
 
+  lexicon_init (&lexicon);
   for (guint i = 0; words[i] && all;) {
-    guint taken = 0;
+    guint taken = 1, at = 0;
+    const Row *row = is_unspaced (words[i])
+                         ? find_inside (&lexicon, words[i], &at)
+                         : find (&lexicon, words + i, &taken);
 
-    for (guint j = 0; j < G_N_ELEMENTS (rows) && taken == 0; j++)
-      if (!rows[j].weak)
-        taken = match (&rows[j], words + i);
-    any |= taken > 0;
-    all = taken > 0 || has_word (between, words[i], strlen (words[i]));
-    i += MAX (taken, 1);
+    if (row && row->weak)
+      row = NULL;
+    any |= row != NULL;
+    all = row || has_word (between, words[i], strlen (words[i]));
+    i += row ? taken : 1;
   }
+  lexicon_clear (&lexicon);
   g_strfreev (words);
   return all && any;
 }

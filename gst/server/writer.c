@@ -10,7 +10,7 @@
 #include "prompts.h"
 #include "writer-private.h"
 
-#define MAX_INSTRUCTION_BYTES 2000
+#define MAX_INSTRUCTION_BYTES 1000
 #define MAX_LABEL_BYTES 48
 #define MAX_STORY_BYTES 300 /* what reminds of the story's beginning */
 

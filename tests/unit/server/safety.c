@@ -49,7 +49,6 @@ set_up (void)
   gint fd = g_file_open_tmp (NULL, &file, NULL);
 
   g_close (fd, NULL);
-  g_log_set_writer_func (on_log, NULL, NULL);
   memset (&settings, 0, sizeof settings);
   settings.providers = g_strsplit ("none", ",", 1);
   settings.safety_timeout_ms = 5000;
@@ -151,6 +150,24 @@ START_TEST (a_list)
   expect ("a\xff", 1,
       "This prompt was flagged as text that is no UTF-8. You "
       "can't generate a video with this specified prompt.");
+}
+END_TEST
+
+START_TEST (more_than_can_be_checked)
+{
+  gchar *word = g_strnfill (300, '|'), *text = g_strnfill (262145, 'x');
+
+  open_list ("bad\n");
+  expect (word, 257,
+      "This prompt was flagged as too much text at a time. You can't generate "
+      "a video with this specified prompt.");
+  expect (text, 1,
+      "This prompt was flagged as too much text at a time. You can't generate "
+      "a video with this specified prompt.");
+  text[262144] = '\0';
+  expect (text, 0, NULL);
+  g_free (text);
+  g_free (word);
 }
 END_TEST
 
@@ -320,10 +337,12 @@ main (void)
   SRunner *runner;
   int failed;
 
+  g_log_set_writer_func (on_log, NULL, NULL);
   tcase_set_timeout (tests, 60);
   tcase_add_checked_fixture (tests, set_up, tear_down);
   tcase_add_test (tests, off);
   tcase_add_test (tests, a_list);
+  tcase_add_test (tests, more_than_can_be_checked);
   tcase_add_test (tests, a_list_without_headings);
   tcase_add_test (tests, a_list_is_read_again);
   tcase_add_test (tests, lists_that_cannot_be_read);

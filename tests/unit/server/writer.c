@@ -463,6 +463,23 @@ START_TEST (any_count)
 }
 END_TEST
 
+/* A client must not keep the server busy. */
+START_TEST (eight_requests_at_a_time)
+{
+  static const gchar *const window[] = {"a whale", NULL};
+  GString *instruction = g_string_new (NULL);
+  gchar **changed;
+
+  for (guint i = 1; i <= 20; i++)
+    g_string_append_printf (instruction, "add a boat number %u. ", i);
+  changed = dvs_writer_edit (instruction->str, window);
+  ck_assert (contains (changed[0], ": a boat number 8."));
+  ck_assert (!contains (changed[0], "number 9"));
+  g_strfreev (changed);
+  g_string_free (instruction, TRUE);
+}
+END_TEST
+
 /* Edit after edit, prompts stay prompts. */
 START_TEST (edits_upon_edits)
 {
@@ -681,6 +698,7 @@ main (void)
   tcase_add_test (tests, an_edit_leaves_the_rest);
   tcase_add_test (tests, prompts_of_others_are_kept);
   tcase_add_test (tests, any_count);
+  tcase_add_test (tests, eight_requests_at_a_time);
   tcase_add_test (tests, edits_upon_edits);
   tcase_add_test (tests, extended);
   tcase_add_test (tests, extended_from_others);
