@@ -42,7 +42,7 @@ static struct {
   uint64_t clock; /* numbers of what is late */
   unsigned n_late;
   int open;
-  bool unlocked;
+  bool unlocked, disabled;
 } apart = {.limit = MOST};
 
 DvDevice *__real_dv_device_open (const DvDeviceSpec *spec, DvError *error);
@@ -75,6 +75,12 @@ apart_late (void)
 }
 
 /* ---- memory ---- */
+
+void
+apart_enable (bool enabled)
+{
+  apart.disabled = !enabled;
+}
 
 void
 apart_unlock (void)
@@ -432,7 +438,7 @@ __wrap_dv_device_open (const DvDeviceSpec *spec, DvError *error)
 {
   DvDevice *device = __real_dv_device_open (spec, error);
 
-  if (!device || (spec && spec->planned_memory > 0))
+  if (!device || apart.disabled || (spec && spec->planned_memory > 0))
     return device;
   if (!apart.base) {
     apart.base = mmap (NULL, MOST, PROT_NONE,

@@ -12,11 +12,14 @@
 #ifndef APART_H
 #define APART_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Bytes of memory that the next devices have; the default is 2 GiB. What does
  * not fit is not to be had. */
 void apart_limit (uint64_t bytes);
+/* Whether devices that are opened from now on are so; they are at first. */
+void apart_enable (bool enabled);
 /* Leaves the memory open to the host, which is faster; for tests that look for
  * something else. */
 void apart_unlock (void);

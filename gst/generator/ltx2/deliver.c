@@ -2,6 +2,10 @@
  *
  * Latents to the caller: sound first, which takes little, then pictures while
  * they are decoded.
+ *
+ * Where ops are queued nobody waits for what was queued last: sound is handed
+ * over when the first pictures are queued behind it, and a picture when the
+ * next one is, or the next chunk of them.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -69,6 +73,55 @@ hand_over_sound (DvMaking *making, const float *wave, int64_t n)
   making->handed_ms += dv_ltx2_now_ms () - since;
 }
 
+/* ---- what is late ---- */
+
+DvStatus
+dv_ltx2_deliver_begin (DvMaking *making, DvError *error)
+{
+  DvDevice *device = making->model->device;
+
+  making->pending = -1;
+  if (!device->discrete)
+    return DV_OK;
+  making->fence = dv_fence_new (device, error);
+  making->sound_fence = making->fence ? dv_fence_new (device, error) : NULL;
+  return making->sound_fence ? DV_OK : DV_ERROR_MEMORY;
+}
+
+void
+dv_ltx2_deliver_end (DvMaking *making)
+{
+  DvDevice *device = making->model->device;
+
+  dv_fence_free (making->fence);
+  dv_fence_free (making->sound_fence);
+  dv_device_host_free (device, making->sound);
+  making->fence = making->sound_fence = NULL;
+  making->sound = NULL;
+}
+
+/* Hands over the sound that was queued, as soon as it is there. */
+static void
+settle_sound (DvMaking *making)
+{
+  DvStream *stream = making->stream;
+  int64_t want = making->request ? (int64_t)making->request->samples : 0;
+
+  if (!making->sound)
+    return;
+  if (making->sound_fence ? dv_fence_wait (making->sound_fence, stream)
+                          : dv_stream_status (stream, NULL) == DV_OK) {
+    fill_gap (making->sound, making->sound_have, want,
+        dv_vocoder_rate (making->parts->vocoder));
+    hand_over_sound (making, making->sound, want);
+  }
+  /* A failed stream may still write to it. */
+  if (stream->status == DV_OK) {
+    dv_device_host_free (making->model->device, making->sound);
+    making->sound = NULL;
+  }
+}
+
 /* Puts the sound where its pictures are: @wave [n, 2] begins where the model's
  * sound does, which is before the first frame that is shown. */
 static void
@@ -82,30 +135,29 @@ place_sound (DvMaking *making, const DvTensor *wave)
       llrint ((double)(before + request->first_frame) / sizes->fps * rate);
   int64_t want = (int64_t)request->samples, have = wave->shape[0] - skip;
   int64_t room = want > have ? want : have;
-  DvTensor host, part;
+  DvTensor to, part;
 
   if (have < 0)
     have = room = 0;
   if (room < want)
     room = want;
-  host = dv_tensor_new (
-      DV_F32, 2, (int64_t[]){room > 0 ? room : 1, DV_LTX2_CHANNELS});
-  if (!host.data) {
+  making->sound = dv_device_host_alloc (making->model->device,
+      (size_t)(room > 0 ? room : 1) * DV_LTX2_CHANNELS * sizeof (float));
+  if (!making->sound) {
     dv_stream_fail (making->stream, DV_ERROR_MEMORY, "sound",
         "no memory for %lld samples", (long long)room);
     return;
   }
+  making->sound_have = have;
   if (have > 0) {
-    DvTensor to = dv_slice (&host, 0, 0, have);
-
+    to = DV_TENSOR (making->sound, DV_F32, have, (int64_t)DV_LTX2_CHANNELS);
     part = dv_slice (wave, 0, skip, have);
     dv_copy (making->stream, &to, &part);
-    dv_stream_status (making->stream, NULL);
   }
-  fill_gap (host.data, have, want, rate);
-  if (dv_stream_live (making->stream))
-    hand_over_sound (making, host.data, want);
-  dv_tensor_clear (&host);
+  if (making->sound_fence)
+    dv_fence_record (making->sound_fence, making->stream);
+  else
+    settle_sound (making);
 }
 
 void
@@ -133,7 +185,9 @@ dv_ltx2_deliver_sound (DvMaking *making, const DvTensor *audio)
   if (making->request && dv_stream_live (stream))
     place_sound (making, &wave);
   dv_release (stream, mark);
-  dv_ltx2_stage_done (making, "sound");
+  /* Its time is decoding's where nobody waits for it. */
+  if (!making->sound)
+    dv_ltx2_stage_done (making, "sound");
 }
 
 /* ---- pictures ---- */
@@ -164,56 +218,89 @@ measure_picture (const DvMaking *making, const DvTensor *pixels)
                                  .stride = {width, width / 2, width / 2}});
 }
 
+static void
+tell_frame (const DvMaking *making, int64_t n)
+{
+  dv_ltx2_tell (making, "decode",
+      0.75 + 0.25 * (double)(n + 1) / (double)making->sizes->frames);
+}
+
+/* Commits the frame that was queued, as soon as it is whole. */
+static bool
+settle_picture (DvMaking *making)
+{
+  const DvSink *sink = making->sink;
+  DvStream *stream = making->stream;
+  int64_t n = making->pending;
+  double since;
+
+  if (n < 0)
+    return stream->status == DV_OK;
+  making->pending = -1;
+  if (making->fence ? !dv_fence_wait (making->fence, stream)
+                    : dv_stream_status (stream, NULL) != DV_OK)
+    return false;
+  since = dv_ltx2_now_ms ();
+  if (!sink->commit_frame (sink->user, (uint32_t)n)) {
+    refused (making, "a frame");
+    return false;
+  }
+  making->handed_ms += dv_ltx2_now_ms () - since;
+  making->report.frames++;
+  tell_frame (making, n);
+  return true;
+}
+
+/* Asks for the place of frame @n. */
+static bool
+acquire (DvMaking *making, int64_t n, DvPixels *convert)
+{
+  double since = dv_ltx2_now_ms ();
+  DvFrame frame = {0};
+
+  if (!making->sink->acquire_frame (making->sink->user, (uint32_t)n, &frame)) {
+    refused (making, "a frame");
+    return false;
+  }
+  making->handed_ms += dv_ltx2_now_ms () - since;
+  for (int i = 0; i < 3; i++) {
+    convert->plane[i] = frame.plane[i];
+    convert->stride[i] = frame.stride[i];
+  }
+  return true;
+}
+
 static bool
 deliver_picture (
     void *user, DvStream *stream, int64_t n, const DvTensor *pixels)
 {
   DvMaking *making = user;
-  const DvSink *sink = making->sink;
   DvPixels convert = {.x = pixels};
-  DvFrame frame = {0};
   bool shown;
-  double since;
 
   if (!making->request) {
     measure_picture (making, pixels);
     return true;
   }
-  if (!dv_stream_live (stream))
+  settle_sound (making);
+  if (!settle_picture (making) || !dv_stream_live (stream))
     return false;
   dv_probe (making->probe, stream, "frame", pixels);
   shown = n >= making->request->first_frame;
   convert.rgb = kept_place (making, n);
   convert.rgb_stride = 3 * (int64_t)making->sizes->width;
-  if (shown) {
-    since = dv_ltx2_now_ms ();
-    if (!sink->acquire_frame (sink->user, (uint32_t)n, &frame)) {
-      refused (making, "a frame");
-      return false;
-    }
-    making->handed_ms += dv_ltx2_now_ms () - since;
-    for (int i = 0; i < 3; i++) {
-      convert.plane[i] = frame.plane[i];
-      convert.stride[i] = frame.stride[i];
-    }
-  }
+  if (shown && !acquire (making, n, &convert))
+    return false;
   if (shown || convert.rgb)
     dv_pixels (stream, &convert);
-  /* The planes are whole when the device says so. */
-  if (dv_stream_status (stream, NULL) != DV_OK)
-    return false;
-  if (shown) {
-    since = dv_ltx2_now_ms ();
-    if (!sink->commit_frame (sink->user, (uint32_t)n)) {
-      refused (making, "a frame");
-      return false;
-    }
-    making->handed_ms += dv_ltx2_now_ms () - since;
-    making->report.frames++;
+  if (!shown) {
+    tell_frame (making, n);
+    return dv_stream_live (stream);
   }
-  dv_ltx2_tell (making, "decode",
-      0.75 + 0.25 * (double)(n + 1) / (double)making->sizes->frames);
-  return true;
+  making->pending = n;
+  if (making->fence)
+    dv_fence_record (making->fence, stream);
+  return making->fence || settle_picture (making);
 }
 
 void
@@ -224,5 +311,7 @@ dv_ltx2_deliver_pictures (DvMaking *making, const DvTensor *video)
   dv_ltx2_tell (making, "decode", 0.75);
   dv_video_vae_decode (
       making->parts->video_vae, making->stream, video, &sink, NULL);
+  settle_sound (making);
+  settle_picture (making);
   dv_ltx2_stage_done (making, "decode");
 }

@@ -83,6 +83,13 @@ typedef struct {
   double since_ms;  /* when the running stage began */
   double handed_before;
   uint64_t samples;
+
+  /* deliver.c's: what a discrete device still brings. */
+  DvFence *fence;  /* of the frame; NULL: nothing is late here */
+  int64_t pending; /* a frame that is not committed yet; -1: none */
+  DvFence *sound_fence;
+  float *sound; /* host memory of the device; NULL: none is pending */
+  int64_t sound_have;
 } DvMaking;
 
 /* sizes.c: checks @request and decides. @before: what it would continue. */
@@ -97,8 +104,11 @@ void dv_ltx2_tell (const DvMaking *making, const char *stage, double fraction);
 double dv_ltx2_now_ms (void);
 
 /* deliver.c: @audio [T, C * bins] tokens; @video [F, h, w, C], normalised. */
+DvStatus dv_ltx2_deliver_begin (DvMaking *making, DvError *error);
 void dv_ltx2_deliver_sound (DvMaking *making, const DvTensor *audio);
 void dv_ltx2_deliver_pictures (DvMaking *making, const DvTensor *video);
+/* When nothing is queued any more. */
+void dv_ltx2_deliver_end (DvMaking *making);
 
 /* ---- the model ---- */
 

@@ -25,8 +25,11 @@ dv_ltx2_measure (const DvLtx2 *model, const DvLtx2Parts *parts,
     const DvLtx2Sizes *sizes, uint64_t *bytes, DvError *error)
 {
   DvStream *stream = dv_stream_new_dry (model->device, error);
-  DvMaking making = {
-      .model = model, .parts = parts, .stream = stream, .sizes = sizes};
+  DvMaking making = {.model = model,
+      .parts = parts,
+      .stream = stream,
+      .sizes = sizes,
+      .pending = -1};
   DvStatus status;
 
   if (!stream)

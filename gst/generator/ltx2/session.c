@@ -255,8 +255,15 @@ make_segment (Session *session, const DvRequest *request, const DvSink *sink,
       .report = {.index = request->index}};
   session->stream->cancelled = sink->cancelled;
   session->stream->user = sink->user;
-  dv_ltx2_make (&making);
-  status = dv_stream_status (session->stream, error);
+  status = dv_ltx2_deliver_begin (&making, error);
+  if (status == DV_OK) {
+    dv_ltx2_make (&making);
+    status = dv_stream_status (session->stream, error);
+  }
+  /* What was queued before a failure may yet write to the caller's memory. */
+  if (status != DV_OK)
+    dv_stream_reset (session->stream);
+  dv_ltx2_deliver_end (&making);
   if (session->fetcher)
     dv_fetcher_settle (session->fetcher);
   session->stream->cancelled = NULL;

@@ -237,7 +237,7 @@ run (DvModel *model, uint32_t *sums)
 
 START_TEST (brought_layers_give_the_same)
 {
-  uint32_t stays[3], brought[3];
+  uint32_t here[3], stays[3], brought[3];
   DvError error = {0};
   DvModel *model;
   DvPlan plan;
@@ -246,12 +246,20 @@ START_TEST (brought_layers_give_the_same)
   unsigned n = 0;
 
   make_small ();
+  apart_enable (false);
+  model = open_model (0, false, &error);
+  ck_assert_msg (model != NULL, "%s", error.detail);
+  run (model, here);
+  dv_model_unref (model);
+  apart_enable (true);
   model = open_model (0, false, &error);
   ck_assert_msg (model != NULL, "%s", error.detail);
   plan = ((const DvLtx2 *)model)->plan;
   ck_assert_uint_eq (plan.slots, 0);
   ck_assert_uint_eq (plan.host, 0);
   run (model, stays);
+  ck_assert_mem_eq (here, stays, sizeof here);
+  ck_assert_uint_gt (apart_late (), 0);
   dv_model_unref (model);
   ck_assert_uint_eq (apart_used (), 0);
 
