@@ -141,6 +141,24 @@ async def watch():
 
 
 @test
+async def serve():
+    async with Script(
+        "serve.sh", "--no-install", "--port", "0", "--size", "128x128",
+        "--slots", "1", "--", "--frames=9", "--overlap=1", "--audio-overlap=5",
+    ) as script:
+        found = await script.until(
+            "an address", lambda: re.search(r"Listening at (http://\S+)",
+                                            script.said))
+        page = await asyncio.to_thread(
+            lambda: urllib.request.urlopen(found.group(1)).read())
+        check(b"<html" in page.lower(), "no page at the address")
+        health = await asyncio.to_thread(
+            lambda: urllib.request.urlopen(found.group(1) + "healthz").read())
+        check(json.loads(health)["status"] == "ok", f"{health}")
+        check(await script.interrupt() == 0, "did not end well")
+
+
+@test
 async def watch_until_interrupted():
     port = free_port()
     async with Script("watch.sh", *SMALL, "--port", str(port), *LIVE) as script:

@@ -3,14 +3,17 @@
 # Sessions at a real socket: a whole one, the queue, workers that die, clients
 # that do not read. sessions.py TEST
 import asyncio
+import base64
 import contextlib
 import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zlib
 
 import websockets
 
@@ -338,6 +341,55 @@ async def hostile_messages():
             check_stream(good, 6)
         await server.ready(slots=2)
         check(await server.metric('worker_restarts_total{slot="1"}') is None,
+              "a worker died of it")
+
+
+def png(red, size=64):
+    """A picture of one colour."""
+
+    def chunk(kind, data):
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(
+            ">I", zlib.crc32(body))
+
+    row = b"\0" + bytes([red, 0, 0]) * size
+    return (b"\x89PNG\r\n\x1a\n"
+            + chunk(b"IHDR", struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(row * size)) + chunk(b"IEND", b""))
+
+
+def image(data, kind="png"):
+    return {"mime_type": f"image/{kind}", "data_url":
+            f"data:image/{kind};base64,{base64.b64encode(data).decode()}"}
+
+
+@test
+async def start_images():
+    """A good one begins the first segment; bad ones are refused, and nobody
+    else notices."""
+    async with Server("--segment-cap=1") as server:
+        async with server.client() as client:
+            await client.init(initial_image=image(png(200)))
+            await client.text("ltx2_stream_complete")
+            check_stream(client, 1)
+        for bad, text in (
+                (image(b"no picture"), "initial_image must decode as a valid "
+                 "image."),
+                (image(png(200)[:90]), "initial_image must decode as a valid "
+                 "image."),
+                (image(b"GIF89a", "gif"), "initial_image must be a PNG, JPEG, "
+                 "or WebP image."),
+                ([1], "initial_image must be an object."),
+                (image(b"x" * ((15 << 20) + 1)), "initial_image must be 15 MB "
+                 "or smaller.")):
+            async with server.client() as client:
+                await client.init(initial_image=bad)
+                await client.closed(30)
+                check(client.code == 1003, f"{text}: {client.code}")
+                check(client.texts("error")[0]["message"] == text,
+                      f"{client.texts('error')}")
+        await server.ready(slots=1)
+        check(not await server.metric('worker_restarts_total{slot="0"}'),
               "a worker died of it")
 
 
