@@ -10,18 +10,24 @@
 #include <string.h>
 
 #include "device-private.h"
+#include "module.h"
 #include "ops.h"
 
-static const DvOps *const backends[] = {&dv_cpu_ops, &dv_ref_ops};
-
 static const DvOps *
-find_backend (const char *name)
+find_backend (const char *name, bool planned, void **module, DvError *error)
 {
-  if (!name)
-    return backends[0];
+  static const DvOps *const backends[] = {&dv_cpu_ops, &dv_ref_ops};
+
+  *module = NULL;
+  if (planned)
+    return &dv_planned_ops;
+  if (strcmp (name, "cuda") == 0)
+    return dv_module_open_cuda (module, error);
   for (size_t i = 0; i < sizeof backends / sizeof *backends; i++)
     if (strcmp (backends[i]->name, name) == 0)
       return backends[i];
+  dv_fail (error, DV_ERROR_DEVICE, "open",
+      "there is no backend \"%.40s\" in this build", name);
   return NULL;
 }
 
@@ -30,37 +36,63 @@ say (void *user, const char *sentence)
 {
 }
 
-DvDevice *
-dv_device_open (const DvDeviceSpec *spec, DvError *error)
+static DvDevice *
+open_backend (const char *name, const DvDeviceSpec *spec, DvError *error)
 {
-  static const DvDeviceSpec defaults;
-  const DvOps *ops;
-  Device *self = NULL;
+  void *module;
+  const DvOps *ops =
+      find_backend (name, spec->planned_memory > 0, &module, error);
+  Device *self;
 
-  if (!spec)
-    spec = &defaults;
-  ops =
-      spec->planned_memory > 0 ? &dv_planned_ops : find_backend (spec->backend);
-  if (!ops) {
-    dv_fail (error, DV_ERROR_DEVICE, "open",
-        "there is no backend \"%.40s\" in this build", spec->backend);
+  if (!ops)
     return NULL;
-  }
   self = calloc (1, sizeof *self);
   if (!self) {
     dv_fail (error, DV_ERROR_MEMORY, "open", "no memory for a device");
-    return NULL;
+    goto failed;
   }
   atomic_init (&self->refs, 1);
   self->device.ops = ops;
   self->device.name = ops->name;
+  self->module = module;
   self->say = spec->say ? spec->say : say;
   self->user = spec->user;
-  if (ops->open && ops->open (&self->device, spec, error) != DV_OK) {
-    free (self);
-    return NULL;
-  }
+  if (ops->open && ops->open (&self->device, spec, error) != DV_OK)
+    goto failed;
   return &self->device;
+
+failed:
+  free (self);
+  dv_module_close (module);
+  return NULL;
+}
+
+/* A GPU if there is one that can be used; else why not, in a sentence. */
+static DvDevice *
+open_best (const DvDeviceSpec *spec, DvError *error)
+{
+  DvError why = {0};
+  DvDevice *device = open_backend ("cuda", spec, &why);
+  char sentence[sizeof why.detail + 32];
+
+  if (device)
+    return device;
+  if (spec->say) {
+    snprintf (sentence, sizeof sentence, "no GPU is used: %s", why.detail);
+    spec->say (spec->user, sentence);
+  }
+  return open_backend ("cpu", spec, error);
+}
+
+DvDevice *
+dv_device_open (const DvDeviceSpec *spec, DvError *error)
+{
+  static const DvDeviceSpec defaults;
+
+  if (!spec)
+    spec = &defaults;
+  return spec->backend ? open_backend (spec->backend, spec, error)
+                       : open_best (spec, error);
 }
 
 DvDevice *
@@ -73,11 +105,15 @@ dv_device_ref (DvDevice *device)
 void
 dv_device_unref (DvDevice *device)
 {
+  void *module;
+
   if (!device || atomic_fetch_sub (&((Device *)device)->refs, 1) > 1)
     return;
+  module = ((Device *)device)->module;
   if (device->ops->close)
     device->ops->close (device);
   free (device);
+  dv_module_close (module);
 }
 
 const DvOps *
@@ -89,6 +125,8 @@ dv_device_serves (DvDevice *device, DvOp op, const void *args)
 
   if (ops->op[op] && (!ops->serves || ops->serves (device, op, args)))
     return ops;
+  if (ops->apart)
+    return NULL;
   if (ops != &dv_ref_ops &&
       !(atomic_fetch_or (&self->said, 1u << op) >> op & 1)) {
     snprintf (sentence, sizeof sentence,

@@ -35,7 +35,8 @@
 typedef struct DvOps DvOps;
 
 typedef struct {
-  const char *backend; /* "ref", "cpu", "cuda"; NULL: the best there is */
+  const char *backend; /* "ref", "cpu", "cuda"; NULL: a GPU if there is one
+                        * that can be used, else the CPU */
   int index;           /* of the GPU */
   int threads;         /* CPU backends; 0: all this process may run on */
   /* > 0: a device of so much memory, whose streams are all dry: a plan can be
@@ -44,15 +45,16 @@ typedef struct {
   /* The instructions that the CPU backend uses at most, for tests:
    * "avx512bf16", "avx512", "avx2", "x86-64"; NULL: all that there are. */
   const char *limit;
-  /* One sentence a time: an op that falls back to "ref", a module that could
-   * not be opened, the instructions in use. May be NULL. Called from the
-   * thread that opens, or that first meets the op. */
+  /* One sentence a time: an op that falls back to "ref", why no GPU is used.
+   * May be NULL. Called from the thread that opens, or that first meets the
+   * op. */
   void (*say) (void *user, const char *sentence);
   void *user;
 } DvDeviceSpec;
 
 struct DvDevice {
-  /* The table in use; entries that the backend lacks are ref's. */
+  /* The table in use; entries that the backend lacks are ref's, where the
+   * memory is the host's. */
   const DvOps *ops;
   const char *name; /* "ref", "cpu", "cuda:0" */
   bool has_bf16;    /* bf16 matmul and convolution pay here */
@@ -66,7 +68,8 @@ DvDevice *dv_device_open (const DvDeviceSpec *spec, DvError *error);
 DvDevice *dv_device_ref (DvDevice *device);
 void dv_device_unref (DvDevice *device);
 
-/* Device memory, DV_ARENA_ALIGN aligned, or NULL. */
+/* Device memory, DV_ARENA_ALIGN aligned, or NULL. What is given back may still
+ * be used by ops that were queued before. */
 void *dv_device_alloc (DvDevice *device, size_t bytes);
 void dv_device_free (DvDevice *device, void *memory);
 /* Host memory that the device copies to fast (pinned with CUDA), or NULL. */

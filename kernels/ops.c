@@ -59,6 +59,12 @@ run (DvStream *stream, DvOp op, const void *args)
   if (dv_check_empty (op, args))
     return;
   ops = dv_device_serves (stream->device, op, args);
+  if (!ops) {
+    dv_stream_fail (stream, DV_ERROR_DEVICE, dv_op_name (op),
+        "%s has no \"%s\" for this case", stream->device->name,
+        dv_op_name (op));
+    return;
+  }
   bytes = ops->workspace ? ops->workspace (stream->device, op, args) : 0;
   if (bytes > 0 && !dv_arena_take (&stream->arena, bytes, &workspace)) {
     dv_stream_fail (stream, DV_ERROR_MEMORY, dv_op_name (op),

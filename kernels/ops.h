@@ -342,6 +342,8 @@ typedef DvStatus (*DvOpFunc) (
 
 struct DvOps {
   const char *name;
+  bool apart; /* host code cannot reach the memory: what is missing is an error
+               * and not ref's */
   /* NULL: true. Whether @op serves these arguments; else ref's runs. */
   bool (*serves) (const DvDevice *device, DvOp op, const void *args);
   /* NULL: none. Bytes of workspace that @op wants for these arguments. */

@@ -37,7 +37,8 @@ read_includes ()
     if [ "$mark" = '"' ] && [[ $file == kernels/* ]]; then
       quoted[$file]+=" $name"
     fi
-  done < <(grep -rE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' \
+  done < <(grep -rE --include='*.[ch]' --include='*.cu' --include='*.cuh' \
+    '^[[:space:]]*#[[:space:]]*include' \
     "${directories[@]}" | sed -nE \
     's/^([^:]*):[[:space:]]*#[[:space:]]*include[[:space:]]*([<"])([^>"]*)[>"].*/\1 \2 \3/p')
 }
@@ -62,9 +63,10 @@ forbid ()
 sources ()
 {
   [ -d "$1" ] || return 0
-  find "$1" -name '*.[ch]' | LC_ALL=C sort
+  find "$1" -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' | LC_ALL=C sort
 }
 
+cuda='(^|/)(cu(da|blas|dnn)[a-zA-Z0-9_]*\.h|cooperative_groups|cutlass|dvcuda\.h)|\.cuh$'
 glib='^(glib|gio|gobject|gmodule|glib-object|gst/|gst\.h|libsoup|json-glib)'
 
 check ()
@@ -81,6 +83,10 @@ check ()
       "kernels know tensors only"
     forbid "$file" '^c[jJ][sS][oO][nN]' "kernels read no files"
     case $file in
+      kernels/cuda/*) ;;
+      *) forbid "$file" "$cuda" "CUDA is kernels/cuda/'s alone" ;;
+    esac
+    case $file in
       kernels/ref/*)
         forbid "$file" '(intrin\.h$|^arm_|dnnl|(^|/)cpu[./]|^cu(da|blas))' \
           "the reference is plain C without dependencies"
@@ -88,6 +94,8 @@ check ()
     esac
     # What is quoted is a file of theirs, by whatever name a model has its own.
     for name in ${quoted[$file]:-}; do
+      # What the tests run kernels on, where nvcc does not compile them.
+      [ "$file $name" != 'kernels/cuda/simt.cuh simt.h' ] || continue
       [[ " $kernels_names " == *" ${name##*/} "* ]] \
         || complain "$file" "includes $name: kernels know tensors only"
     done
@@ -100,6 +108,7 @@ check ()
       "the generator knows nothing of what uses it"
     forbid "$file" '(^|/)(ref|cpu|cuda)/|dnnl|intrin\.h$' \
       "a model knows the ops, not who computes them"
+    forbid "$file" "$cuda" "CUDA is kernels/cuda/'s alone"
     case $file in
       gst/generator/procedural/*)
         forbid "$file" 'ltx2' "a drawing knows no real model"
@@ -114,7 +123,7 @@ check ()
   while IFS=: read -r file name; do
     [[ $file == gst/generator/tools/* ]] \
       || complain "$file" "prints or exits: $name"
-  done < <(grep -rE --include='*.[ch]' \
+  done < <(grep -rE --include='*.[ch]' --include='*.cu' --include='*.cuh' \
     '\b(printf|puts|putchar|perror|exit|_exit|abort) \(|\bstd(out|err)\b' \
     kernels gst/generator 2>/dev/null | grep -vE '__attribute__|: \*| \* ')
 
@@ -124,6 +133,7 @@ check ()
     forbid "$file" '(procedural|ltx2|kernels)/|^(ops|tensor|arena|pool|device)\.h' \
       "the plugin knows the generator through generator.h, error.h, segment.h"
     forbid "$file" '(server|viewer)/' "the plugin knows no server"
+    forbid "$file" "$cuda" "CUDA is kernels/cuda/'s alone"
     case $name in
       gst*)
         if ! [[ "${list[*]:-} " =~ (^| )gst ]]; then
@@ -157,6 +167,7 @@ check ()
     done
     forbid "$file" '(generator|procedural|ltx2|kernels)/|^generator\.h' \
       "the server knows elements, not generators"
+    forbid "$file" "$cuda" "CUDA is kernels/cuda/'s alone"
   done
 
   # The page works without a network: it names no other host.
@@ -170,8 +181,9 @@ check ()
 
   while read -r file name; do
     [ -z "$file" ] || complain "$file" "$name"
-  done < <(find gst kernels tests pipelines \( -name '*.[ch]' -o -name '*.js' \
-    -o -name '*.css' -o -name '*.sh' -o -name '*.py' \) \
+  done < <(find gst kernels tests pipelines \( -name '*.[ch]' -o -name '*.cu' \
+    -o -name '*.cuh' -o -name '*.js' -o -name '*.css' -o -name '*.sh' \
+    -o -name '*.py' \) \
     -not -path '*/node_modules/*' -print0 2>/dev/null | LC_ALL=C sort -z \
     | xargs -0 -r awk '
       function finish () {
@@ -248,6 +260,11 @@ plant kernels/tensor.c '#include <cjson/cJSON.h>'
 plant kernels/cpu/add.c '#include "checkpoint.h"'
 plant kernels/ref/add.c '#include <immintrin.h>'
 plant kernels/ref/add.c '#include "../cpu/vec.h"'
+plant kernels/device.c '#include <cuda_runtime_api.h>'
+plant kernels/ref/add.c '#include "../cuda/dvcuda.h"'
+plant kernels/cuda/add.cu '#include <glib.h>'
+plant gst/generator/ltx2/dit.c '#include <cublasLt.h>'
+plant gst/plugin/gstdreamversesrc.c '#include <cuda.h>'
 plant kernels/pool.c 'static void say (void) { printf ("x"); }'
 plant gst/generator/ltx2/dit.c '#include <gio/gio.h>'
 plant gst/generator/ltx2/dit.c '#include "../../../kernels/ref/ref.h"'

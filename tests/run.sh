@@ -221,19 +221,21 @@ for suite in "${suites[@]}"; do
   case $suite in
     asan)
       build "$top/build-asan" -Db_sanitize=address,undefined -Db_lundef=false \
+        -Dcuda=disabled \
         && meson_test "$top/build-asan" asan --timeout-multiplier 5 \
           --suite kernels --suite generator --suite golden --suite plugin \
           --suite server --suite stress
       ;;
     tsan)
       build "$top/build-tsan" -Db_sanitize=thread -Db_lundef=false \
+        -Dcuda=disabled \
         && meson_test "$top/build-tsan" tsan --timeout-multiplier 10 \
           --suite kernels --suite generator --suite plugin --suite server \
           --suite stress --suite tsan
       ;;
     fuzz)
       CC=clang build "$top/build-fuzz" -Dfuzzing=enabled -Dtests=disabled \
-        -Db_lundef=false \
+        -Dcuda=disabled -Db_lundef=false \
         && FUZZ_SECONDS=${FUZZ_SECONDS:-600} meson_test "$top/build-fuzz" fuzz \
           --suite fuzz
       ;;

@@ -19,7 +19,7 @@ plugin=$(find "$work/root" -name 'libgstdreamverse.so')
 
 # What is installed is what is meant to be, nothing of the tests.
 (cd "$work/root" && find . -type f | sort) >"$work/files"
-if grep -vE '/(bin/dreamverse-(generate|server)|dreamverse/server\.conf|system/dreamverse-server\.service|libgstdreamverse\.so|gst-dreamverse-1\.0\.pc|gstdreamverse\.h)$' \
+if grep -vE '/(bin/dreamverse-(generate|server)|dreamverse/server\.conf|system/dreamverse-server\.service|libgstdreamverse\.so|dreamverse/libdreamverse-cuda\.so|gst-dreamverse-1\.0\.pc|gstdreamverse\.h)$' \
   "$work/files"; then
   echo "the files above should not be installed"
   exit 1
@@ -34,6 +34,13 @@ fi
 # GStreamer blacklists the plugin.
 if ldd "$plugin" | grep -E 'cuda|not found'; then
   echo "the plugin needs the libraries above"
+  exit 1
+fi
+
+# And the module of the GPU is not where GStreamer looks for plugins.
+module=$(find "$work/root" -name 'libdreamverse-cuda.so')
+if [ -n "$module" ] && [ "$(dirname "$module")" = "$(dirname "$plugin")" ]; then
+  echo "the CUDA module stands among the plugins"
   exit 1
 fi
 

@@ -70,13 +70,25 @@ case $3 in
     fi
     ;;
   cuda)
-    # There is no CUDA backend in this version: to ask for it is an error that
-    # says so, not a build without it.
-    if meson setup "$work/build" "$root" -Dcuda=enabled >"$work/log" 2>&1; then
-      echo "-Dcuda=enabled was accepted"
+    # Without the toolkit: a build like any other, unless the backend is asked
+    # for; and when it is not wanted, none is made.
+    printf "[binaries]\nnvcc = '%s/no/nvcc'\n" "$work" >"$work/none.ini"
+    quietly meson setup "$work/auto" "$root" --native-file "$work/none.ini" \
+      -Dgstreamer=disabled -Dtests=disabled
+    grep -q 'CUDA *: NO' "$work/log"
+    if meson setup "$work/enabled" "$root" --native-file "$work/none.ini" \
+      -Dgstreamer=disabled -Dcuda=enabled >"$work/log" 2>&1; then
+      echo "-Dcuda=enabled was accepted without nvcc"
       exit 1
     fi
-    grep -q 'no CUDA' "$work/log"
+    grep -qE 'nvcc|cudart' "$work/log"
+    quietly meson setup "$work/disabled" "$root" -Dcuda=disabled \
+      -Dgstreamer=disabled -Dtests=disabled
+    grep -q 'CUDA *: NO' "$work/log"
+    if meson introspect "$work/disabled" --targets | grep dreamverse-cuda; then
+      echo "a module is built with -Dcuda=disabled"
+      exit 1
+    fi
     ;;
 esac
 rm -rf "$work"

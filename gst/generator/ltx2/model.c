@@ -5,6 +5,7 @@
  * Threads: generator.h's rules for models.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,33 +27,53 @@ is_planned (const DvModelSpec *spec)
          strncmp (spec->device, "cuda", 4) == 0;
 }
 
+/* "cuda" or "cuda:N": the number, else -1. */
+static int
+gpu_index (const char *name)
+{
+  char *end;
+  long index;
+
+  if (strcmp (name, "cuda") == 0)
+    return 0;
+  if (strncmp (name, "cuda:", 5) != 0 || name[5] < '0' || name[5] > '9')
+    return -1;
+  index = strtol (name + 5, &end, 10);
+  return *end || index > INT_MAX ? -1 : (int)index;
+}
+
 static DvStatus
 open_device (DvLtx2 *self, const DvModelSpec *spec, DvError *error)
 {
   DvDeviceSpec device = {
       .threads = spec->threads, .say = spec->say, .user = spec->user};
+  char sentence[sizeof self->device->about + 32];
 
-  if (is_planned (spec))
+  if (is_planned (spec)) {
     device.planned_memory = spec->memory_budget;
-  else if (is_default (spec->device) || strcmp (spec->device, "cpu") == 0)
+  } else if (is_default (spec->device)) {
     device.backend = NULL;
-  else if (strcmp (spec->device, "ref") == 0)
-    device.backend = "ref";
-  else if (strcmp (spec->device, "cuda") == 0 ||
-           strncmp (spec->device, "cuda:", 5) == 0)
+  } else if (strcmp (spec->device, "cpu") == 0 ||
+             strcmp (spec->device, "ref") == 0) {
+    device.backend = spec->device;
+  } else if (gpu_index (spec->device) >= 0) {
+    device.backend = "cuda";
+    device.index = gpu_index (spec->device);
+  } else {
     return dv_fail (error, DV_ERROR_DEVICE, "open",
-        "device \"%.80s\" cannot be used: this version has no CUDA backend; "
-        "name \"cpu\" or \"auto\"",
+        "device \"%.80s\" is not known; name \"auto\", \"cpu\" or \"cuda:N\"",
         spec->device);
-  else
-    return dv_fail (error, DV_ERROR_DEVICE, "open",
-        "device \"%.80s\" is not known; name \"cpu\" or \"auto\"",
-        spec->device);
+  }
   self->device = dv_device_open (&device, error);
   if (!self->device)
     return DV_ERROR_DEVICE;
   snprintf (self->device_name, sizeof self->device_name, "%s",
-      is_default (spec->device) ? "cpu" : spec->device);
+      is_planned (spec) ? spec->device : self->device->name);
+  if (spec->say) {
+    snprintf (sentence, sizeof sentence, "%s: %s", self->device->name,
+        self->device->about);
+    spec->say (spec->user, sentence);
+  }
   return DV_OK;
 }
 

@@ -24,8 +24,8 @@ check_device (const char *device, DvError *error)
     return DV_OK;
   if (strcmp (device, "cuda") == 0 || strncmp (device, "cuda:", 5) == 0)
     return dv_fail (error, DV_ERROR_DEVICE, "open",
-        "device \"%.80s\" cannot be used: this version has no CUDA backend; "
-        "name \"cpu\" or \"auto\"",
+        "device \"%.80s\" cannot be used: the procedural generator draws on "
+        "the processor; name \"cpu\" or \"auto\"",
         device);
   return dv_fail (error, DV_ERROR_DEVICE, "open",
       "device \"%.80s\" is not known; name \"cpu\" or \"auto\"", device);

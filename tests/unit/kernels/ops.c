@@ -3,7 +3,8 @@
  * Every op on every backend of this build: against ref, and on one thread
  * against three, which must agree in every bit.
  *
- * ops [FAMILY]; or ops --bench [NAME] for the speed of each instead.
+ * ops [FAMILY [BACKEND]]: of a backend that is named, everything must run; or
+ * ops --bench [NAME] for the speed of each instead.
  *
  * Threads: one, beside the devices' own.
  */
@@ -30,6 +31,9 @@ static const struct {
     {"audio", rig_audio}};
 #define N_FAMILIES ((int)(sizeof families / sizeof *families))
 
+/* The backend that the command line names; NULL: all that can be opened. */
+static const char *only;
+
 static void
 run (int variant, int family, bool threads)
 {
@@ -43,6 +47,7 @@ run (int variant, int family, bool threads)
   if (!rig_open (&rig, threads ? &one : &ref, threads ? &three : &one)) {
     printf ("# no %s %s here\n", one.backend, one.limit ? one.limit : "");
     rig_close (&rig);
+    ck_assert_ptr_null (only);
     return;
   }
   rig.exact = threads;
@@ -76,8 +81,11 @@ main (int argc, char **argv)
 
   if (argc > 1 && strcmp (argv[1], "--bench") == 0)
     return bench (argc > 2 ? argv[2] : NULL);
+  only = argc > 2 ? argv[2] : NULL;
   for (int i = 0; i < N_VARIANTS * N_FAMILIES; i++) {
     if (argc > 1 && strcmp (argv[1], families[i % N_FAMILIES].name) != 0)
+      continue;
+    if (only && strcmp (only, variants[i / N_FAMILIES].backend) != 0)
       continue;
     tcase_add_loop_test (tests, equals_ref, i, i + 1);
     if (i >= N_FAMILIES) /* ref has one thread */
