@@ -53,14 +53,14 @@ void
 dv_cuda_free (DvDevice *device, void *memory)
 {
   DvCuda *cuda = dv_cuda (device);
-  cudaError_t code = dv_cuda_enter (cuda);
+  cudaError_t code = dv_cuda_enter (cuda), given;
 
   pthread_mutex_lock (&cuda->lock);
   if (code == cudaSuccess)
     code = dv_cuda_join (cuda);
-  if (code == cudaSuccess)
-    code = cudaFreeAsync (memory, cuda->memory);
+  given = cudaFreeAsync (memory, cuda->memory);
   pthread_mutex_unlock (&cuda->lock);
+  code = code == cudaSuccess ? given : code;
   if (code != cudaSuccess)
     dv_cuda_fail (cuda, code, "memory", "giving memory back", NULL);
 }
@@ -107,10 +107,9 @@ void
 dv_cuda_host_free (DvDevice *device, void *memory)
 {
   DvCuda *cuda = dv_cuda (device);
-  cudaError_t code = dv_cuda_enter (cuda);
+  cudaError_t code = dv_cuda_enter (cuda), given = cudaFreeHost (memory);
 
-  if (code == cudaSuccess)
-    code = cudaFreeHost (memory);
+  code = code == cudaSuccess ? given : code;
   if (code != cudaSuccess)
     dv_cuda_fail (cuda, code, "memory", "giving pinned memory back", NULL);
 }
