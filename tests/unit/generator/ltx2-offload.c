@@ -292,6 +292,106 @@ START_TEST (brought_layers_give_the_same)
 }
 END_TEST
 
+/* ---- LoRAs ---- */
+
+/* A change of rank 2 of two matrices, of layers that are brought. */
+static void
+write_lora (const char *file, int64_t width)
+{
+  static const char *const names[] = {
+      "transformer_blocks.1.attn1.to_q.lora_A.weight",
+      "transformer_blocks.1.attn1.to_q.lora_B.weight",
+      "transformer_blocks.4.ff.net.2.lora_A.weight",
+      "transformer_blocks.4.ff.net.2.lora_B.weight",
+  };
+  const int64_t shapes[][2] = {
+      {2, width}, {width, 2}, {2, 4 * width}, {width, 2}};
+  char header[1024];
+  size_t at = 0, offset = 0;
+  FILE *out = fopen (file, "wb");
+  uint64_t size;
+
+  ck_assert_ptr_nonnull (out);
+  for (int i = 0; i < 4; i++) {
+    size_t bytes = (size_t)(shapes[i][0] * shapes[i][1]) * sizeof (float);
+
+    at += (size_t)snprintf (header + at, sizeof header - at,
+        "%c\"%s\":{\"dtype\":\"F32\",\"shape\":[%d,%d],"
+        "\"data_offsets\":[%zu,%zu]}",
+        i ? ',' : '{', names[i], (int)shapes[i][0], (int)shapes[i][1], offset,
+        offset + bytes);
+    offset += bytes;
+  }
+  at += (size_t)snprintf (header + at, sizeof header - at, "}");
+  while (at % 8)
+    header[at++] = ' ';
+  size = at;
+  ck_assert_uint_eq (fwrite (&size, 8, 1, out), 1);
+  ck_assert_uint_eq (fwrite (header, at, 1, out), 1);
+  for (size_t i = 0; i < offset / sizeof (float); i++) {
+    float value = (float)((int)(i * 37 % 19) - 9) / 8;
+
+    ck_assert_uint_eq (fwrite (&value, sizeof value, 1, out), 1);
+  }
+  ck_assert_int_eq (fclose (out), 0);
+}
+
+/* Merged, removed and refused on a device that has no room for two: the same
+ * as where the model was opened with them. */
+START_TEST (loras_come_and_go_on_a_device)
+{
+  uint32_t plain[3], with[3], again[3];
+  char file[96], other[96];
+  DvLoraSpec lora = {file, 1}, wrong = {other, 1};
+  DvError error = {0};
+  uint64_t budget;
+  DvModel *model;
+  DvPlan plan;
+
+  make_small ();
+  snprintf (file, sizeof file, "%s/lora.safetensors", directory);
+  snprintf (other, sizeof other, "%s/other.safetensors", directory);
+  write_lora (file, 32);
+  write_lora (other, 48);
+
+  apart_enable (false);
+  model = open_model (0, false, &error);
+  ck_assert_msg (model != NULL, "%s", error.detail);
+  run (model, plain);
+  ck_assert_int_eq (dv_model_set_loras (model, &lora, 1, &error), DV_OK);
+  run (model, with);
+  ck_assert_int_ne (memcmp (plain, with, sizeof plain), 0);
+  dv_model_unref (model);
+  apart_enable (true);
+
+  budget = 32 << 20;
+  do {
+    budget -= 16 << 10;
+    model = open_model (budget, true, &error);
+    ck_assert_msg (model != NULL, "%s", error.detail);
+    plan = ((const DvLtx2 *)model)->plan;
+    dv_model_unref (model);
+  } while (plan.part[DV_PART_DIT].parked < 4);
+  model = open_model (budget, false, &error);
+  ck_assert_msg (model != NULL, "%s", error.detail);
+  apart_limit (budget);
+  run (model, again);
+  ck_assert_mem_eq (again, plain, sizeof plain);
+  ck_assert_msg (dv_model_set_loras (model, &lora, 1, &error) == DV_OK, "%s",
+      error.detail);
+  run (model, again);
+  ck_assert_mem_eq (again, with, sizeof with);
+  ck_assert_int_ne (dv_model_set_loras (model, &wrong, 1, &error), DV_OK);
+  run (model, again);
+  ck_assert_mem_eq (again, with, sizeof with);
+  ck_assert_int_eq (dv_model_set_loras (model, NULL, 0, &error), DV_OK);
+  run (model, again);
+  ck_assert_mem_eq (again, plain, sizeof plain);
+  dv_model_unref (model);
+  ck_assert_uint_eq (apart_used (), 0);
+}
+END_TEST
+
 int
 main (void)
 {
@@ -305,6 +405,7 @@ main (void)
   tcase_add_test (tests, the_published_size_is_planned_for_gpus);
   tcase_add_test (tests, what_no_gpu_holds_is_refused_with_numbers);
   tcase_add_test (tests, brought_layers_give_the_same);
+  tcase_add_test (tests, loras_come_and_go_on_a_device);
   suite_add_tcase (suite, tests);
   runner = srunner_create (suite);
   srunner_run_all (runner, CK_ENV);
