@@ -192,6 +192,9 @@ void dvs_session_observe (
     DvsSession *session, const gchar *metric, gdouble value);
 /* The end: whatever is under way is cancelled, the slot is free. */
 void dvs_session_close (DvsSession *session, guint16 code, const gchar *reason);
+/* What came of a call of the prompt services: "enhance", "extend", … */
+void dvs_session_observe_answer (
+    DvsSession *session, const gchar *call, gdouble latency_ms, gboolean good);
 /* "AV streaming failed: @reason", then the end. */
 void dvs_session_fail (DvsSession *session, const gchar *reason);
 /* Messages that waited. */

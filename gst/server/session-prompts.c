@@ -115,6 +115,15 @@ log_enhanced (DvsSession *session, const gchar *response)
   dvs_log (session, "rewrite_done", fields);
 }
 
+static gboolean
+answer_is_good (DvsSession *session, const gchar *call, const DvsAnswer *answer)
+{
+  gboolean good = !answer->error && answer->prompt && *answer->prompt;
+
+  dvs_session_observe_answer (session, call, answer->latency_ms, good);
+  return good;
+}
+
 static void
 enhanced (gpointer user, const DvsAnswer *answer)
 {
@@ -124,7 +133,7 @@ enhanced (gpointer user, const DvsAnswer *answer)
 
   session->enhance_ms = answer->latency_ms;
   log_enhanced (session, answer->error ? "" : answer->prompt);
-  if (answer->error || !answer->prompt || !*answer->prompt) {
+  if (!answer_is_good (session, "enhance", answer)) {
     tell_fallback (session);
     enhancing_done (session);
     dvs_session_enhance_next (session);
@@ -246,7 +255,7 @@ extended (gpointer user, const DvsAnswer *answer)
   const gchar *texts[2] = {NULL, NULL};
 
   session->auto_ms = answer->latency_ms;
-  if (answer->error || !answer->prompt || !*answer->prompt) {
+  if (!answer_is_good (session, "extend", answer)) {
     auto_fail (session, answer->error
                             ? answer->error
                             : "Auto prompt generation returned no prompt.");

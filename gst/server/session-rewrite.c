@@ -197,12 +197,14 @@ static void
 rewritten (gpointer user, const DvsAnswer *answer)
 {
   DvsSession *session = user;
+  gboolean good = !answer->error && answer->prompts && answer->prompts[0];
 
+  dvs_session_observe_answer (session, "rewrite", answer->latency_ms, good);
   session->rewrite_ms = answer->latency_ms;
   session->rewrite_raw = g_strdup (answer->raw);
   session->rewrite_used_model =
       g_strdup (answer->model ? answer->model : session->rewrite_model);
-  if (answer->error || !answer->prompts || !answer->prompts[0]) {
+  if (!good) {
     finish (session, answer->error ? answer->error : "It has no prompts.");
     return;
   }

@@ -364,3 +364,17 @@ dvs_session_observe (DvsSession *session, const gchar *metric, gdouble value)
 {
   session->host.observe (session->user, metric, value);
 }
+
+void
+dvs_session_observe_answer (
+    DvsSession *session, const gchar *call, gdouble latency_ms, gboolean good)
+{
+  gchar *count = g_strconcat (
+      good ? DVS_COUNT_PROMPTS ":" : DVS_COUNT_PROMPT_FAILURES ":", call, NULL);
+  gchar *time = g_strconcat (DVS_TIME_PROMPT ":", call, NULL);
+
+  dvs_session_observe (session, count, 1);
+  dvs_session_observe (session, time, latency_ms / 1000);
+  g_free (time);
+  g_free (count);
+}

@@ -12,6 +12,7 @@
 #ifndef SESSION_RIG_H
 #define SESSION_RIG_H
 
+#include "metrics.h"
 #include "session.h"
 
 /* A call of the prompt services that has no answer yet. */
@@ -37,6 +38,7 @@ typedef struct {
   DvsSettings settings;
   DvsPrompts prompts;
   DvsSession *session;
+  DvsMetrics *metrics;
   GPtrArray *trace;
   guint seen;      /* of the trace, by rig_expect() */
   GPtrArray *logs; /* event, then its fields as JSON */

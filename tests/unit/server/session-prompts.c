@@ -80,6 +80,9 @@ START_TEST (a_prompt_is_enhanced)
   ck_assert (rig_logged (rig, "append_prompt"));
   ck_assert (rig_logged (rig, "enhance_request"));
   ck_assert (rig_logged (rig, "rewrite_done"));
+  ck_assert (
+      dvs_metrics_value (rig->metrics, DVS_COUNT_PROMPTS ":enhance") == 1);
+  ck_assert (dvs_metrics_value (rig->metrics, DVS_TIME_PROMPT ":enhance") == 1);
 }
 END_TEST
 

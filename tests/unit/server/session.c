@@ -44,6 +44,12 @@ in_state (const gchar *state)
   ck_assert_str_eq (dvs_session_state (rig->session), state);
 }
 
+static gdouble
+counted (const gchar *metric)
+{
+  return dvs_metrics_value (rig->metrics, metric);
+}
+
 START_TEST (begins_in_order)
 {
   DvsPlace place = {1, 1, 0};
@@ -115,6 +121,11 @@ START_TEST (a_segment_in_order)
       NULL);
   ck_assert (rig_logged (rig, "segment_start"));
   ck_assert (rig_logged (rig, "segment_complete"));
+  ck_assert (counted (DVS_COUNT_SEGMENTS) == 1);
+  ck_assert (counted (DVS_TIME_GENERATION) == 1);
+  ck_assert (counted (DVS_TIME_FIRST_FRAGMENT) == 1);
+  ck_assert (counted (DVS_TIME_MEDIA) == 1);
+  ck_assert (counted (DVS_TIME_STAGE ":draw") == 1);
 }
 END_TEST
 
