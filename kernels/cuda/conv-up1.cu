@@ -55,6 +55,9 @@ dv_cuda_conv_up1 (
 {
   const DvConvUp1 *p = (const DvConvUp1 *)args;
 
+  if (p->x->shape[0] > INT32_MAX / 2)
+    return dv_fail (error, DV_ERROR_ARGUMENT, "transposed convolution",
+        "transposed convolution: a GPU has no axis of more than 2^30 cells");
   for (int phase = 0; phase < p->stride; phase++) {
     Convolution c = phase_of (p, phase);
 
@@ -65,5 +68,5 @@ dv_cuda_conv_up1 (
     else
       dv_cuda_conv_f32 (&c, dv_cuda_queue (stream));
   }
-  return dv_cuda_launched ("conv_up1", error);
+  return dv_cuda_launched ("transposed convolution", error);
 }

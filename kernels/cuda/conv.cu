@@ -35,6 +35,9 @@ dv_cuda_conv (
   c.out = cells (p->out);
   c.residual = cells (p->residual);
   for (int a = 0; a < 3; a++) {
+    if (p->x->shape[a] > INT32_MAX / 2 || p->out->shape[a] > INT32_MAX / 2)
+      return dv_fail (error, DV_ERROR_ARGUMENT, "convolution",
+          "convolution: a GPU has no axis of more than 2^30 cells");
     c.size[a] = (int)p->x->shape[a];
     c.cells[a] = (int)p->out->shape[a];
     c.taps[a] = (int)p->w->shape[2 + a];
@@ -57,5 +60,5 @@ dv_cuda_conv (
     dv_cuda_conv_mma (&c, dv_cuda_queue (stream));
   else
     dv_cuda_conv_f32 (&c, dv_cuda_queue (stream));
-  return dv_cuda_launched ("conv", error);
+  return dv_cuda_launched ("convolution", error);
 }
