@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "run.h"
-#include "tensor.h"
+#include "../../kernels/tensor.h"
 
 /* The two factors' entries at a pair, multiplied and added. */
 static float
