@@ -223,13 +223,19 @@ http_answers_new (void)
 }
 
 void
+http_answers_hang_up (HttpAnswers *server)
+{
+  while (server->open)
+    client_close (server->open->data);
+}
+
+void
 http_answers_free (HttpAnswers *server)
 {
   g_socket_service_stop (server->service);
   g_socket_listener_close (G_SOCKET_LISTENER (server->service));
   g_object_unref (server->service);
-  while (server->open)
-    client_close (server->open->data);
+  http_answers_hang_up (server);
   /* What GIO still does for them comes back. */
   http_run (20);
   g_ptr_array_unref (server->heads);

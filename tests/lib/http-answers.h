@@ -37,6 +37,9 @@ HttpAnswers *http_answers_new (void);
 void http_answers_free (HttpAnswers *server);
 void http_answers_say (HttpAnswers *server, guint status, const gchar *body);
 
+/* Closes all connections that are open. */
+void http_answers_hang_up (HttpAnswers *server);
+
 /* A chat completion whose content is @content. */
 gchar *http_completion (const gchar *content);
 

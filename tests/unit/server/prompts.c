@@ -347,6 +347,23 @@ START_TEST (a_connection_is_kept)
 }
 END_TEST
 
+/* Providers close connections that were idle for a while. */
+START_TEST (a_kept_connection_was_closed)
+{
+  open_prompts (1);
+  answers (server[0], "{\"next_prompt\":\"x\"}");
+  for (guint i = 0; i < 3; i++) {
+    forget ();
+    enhance ("x");
+    expect_answer ();
+    ck_assert_msg (came.error == NULL, "%s", came.error);
+    /* The next is asked before the loop could notice that it is closed. */
+    http_answers_hang_up (server[0]);
+  }
+  ck_assert_uint_eq (server[0]->connections, 3);
+}
+END_TEST
+
 /* ---- bad answers ---- */
 
 /* Fails with a sentence that has @says. */
@@ -706,6 +723,7 @@ main (void)
   tcase_add_test (tests, the_first_valid_answer_wins);
   tcase_add_test (tests, the_loser_is_given_up);
   tcase_add_test (tests, a_connection_is_kept);
+  tcase_add_test (tests, a_kept_connection_was_closed);
   tcase_add_test (tests, status_codes);
   tcase_add_test (tests, redirects_are_not_followed);
   tcase_add_test (tests, bodies_that_are_no_answer);
