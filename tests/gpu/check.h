@@ -47,6 +47,7 @@ enum { CK_ENV };
 #define ck_assert_int_eq(a, b) ck_assert ((a) == (b))
 #define ck_assert_int_gt(a, b) ck_assert ((a) > (b))
 #define ck_assert_ptr_nonnull(a) ck_assert ((a) != NULL)
+#define ck_assert_ptr_null(a) ck_assert ((a) == NULL)
 
 static inline Suite *
 suite_create (const char *name)
