@@ -33,6 +33,7 @@ struct DvsPipeline {
   /* of a run */
   GstElement *top; /* NULL: none is on */
   GThread *undertaker;
+  gboolean complete; /* the source has come to its end, and did not fail */
   gchar *error;
   gboolean broken;
 };
@@ -236,6 +237,9 @@ take_element (DvsPipeline *pipeline, GstMessage *message)
   else if (g_str_equal (name, GST_DREAMVERSE_MESSAGE_STEP_COMPLETE) ||
            g_str_equal (name, GST_DREAMVERSE_MESSAGE_STEP_ABORTED))
     pipeline->events->step (pipeline->user, FALSE);
+  else if (g_str_equal (name, GST_DREAMVERSE_MESSAGE_STREAM_COMPLETE))
+    gst_structure_get_boolean (
+        s, GST_DREAMVERSE_FIELD_LAST, &pipeline->complete);
   else if (g_str_equal (name, GST_DREAMVERSE_MESSAGE_MEDIA_ERROR))
     take_media_error (pipeline, s);
 }
@@ -270,8 +274,10 @@ take_message (GstBus *bus, GstMessage *message, gpointer data)
       take_error (pipeline, message);
       break;
     case GST_MESSAGE_EOS:
-      /* The sink has handed everything over before. */
-      dvs_pipeline_stop (pipeline);
+      /* The sink has handed everything over before. A source that fails ends
+       * its pads and then says why: that is waited for. */
+      if (pipeline->complete)
+        dvs_pipeline_stop (pipeline);
       break;
     default:
       break;
@@ -394,6 +400,7 @@ dvs_pipeline_start (DvsPipeline *pipeline, guint segments,
   gst_bus_add_watch (bus, take_message, pipeline);
   gst_object_unref (bus);
   pipeline->top = top;
+  pipeline->complete = FALSE;
   dvs_ask_open (pipeline->ask);
   if (gst_element_set_state (top, GST_STATE_PLAYING) ==
       GST_STATE_CHANGE_FAILURE)

@@ -340,13 +340,16 @@ END_TEST
 int
 main (int argc, char **argv)
 {
-  Suite *suite = suite_create ("picture");
-  TCase *tcase = tcase_create ("picture");
-  SRunner *runner = srunner_create (suite);
+  Suite *suite;
+  TCase *tcase;
+  SRunner *runner;
   int failed;
 
   if (dvs_child_run (argc, argv, &failed))
     return failed;
+  suite = suite_create ("picture");
+  tcase = tcase_create ("picture");
+  runner = srunner_create (suite);
   tcase_add_checked_fixture (tcase, set_up, tear_down);
   tcase_set_timeout (tcase, 300);
   tcase_add_test (tcase, good_ones);

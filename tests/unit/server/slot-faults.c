@@ -410,15 +410,18 @@ END_TEST
 int
 main (int argc, char **argv)
 {
-  Suite *suite = suite_create ("slot-faults");
-  TCase *tcase = tcase_create ("slot-faults");
-  SRunner *runner = srunner_create (suite);
+  Suite *suite;
+  TCase *tcase;
+  SRunner *runner;
   int failed;
 
   if (dvs_child_run (argc, argv, &failed))
     return failed;
   if (argc > 1 && strcmp (argv[1], FRONT_OPTION) == 0)
     return be_front ();
+  suite = suite_create ("slot-faults");
+  tcase = tcase_create ("slot-faults");
+  runner = srunner_create (suite);
   tcase_add_checked_fixture (tcase, set_up, tear_down);
   tcase_set_timeout (tcase, 300);
   tcase_add_test (tcase, killed_in_the_middle_of_a_segment);
