@@ -106,7 +106,7 @@ restart (DvsSession *session)
     retry_rollout (session);
     return;
   }
-  session->generated = 0;
+  dvs_session_count_anew (session);
   session->cap_wait = FALSE;
   session->reset = DVS_RESET_CAP_RESTART;
   dvs_session_set_paused (session, FALSE);

@@ -71,11 +71,12 @@ void dvs_prompt_free (DvsPrompt *prompt);
 /* A segment from its start until its media is complete. */
 typedef struct {
   guint index, total;
-  gchar *stream_id; /* NULL: not known yet */
-  gint64 asked;     /* when it was, us */
-  gint64 first;     /* when its first byte was there, us */
-  gboolean stepped; /* its generation is done */
-  gboolean held;    /* events of it may be late: the link was not read */
+  gchar *stream_id;   /* NULL: not known yet */
+  gint64 asked;       /* when it was, us */
+  gint64 first;       /* when its first byte was there, us */
+  gboolean stepped;   /* its generation is done */
+  gboolean uncounted; /* not against the cap: it was begun anew meanwhile */
+  gboolean held;      /* events of it may be late: the link was not read */
   gboolean opened, complete; /* media_init, media_segment_complete came */
   gboolean finished;  /* ltx2_segment_complete too, before step_complete */
   gboolean cancelled; /* nothing of it is told */
@@ -187,6 +188,8 @@ struct DvsSession {
 
 /* ---- session.c ---- */
 DvsState dvs_session_now (const DvsSession *session);
+/* The cap counts anew; what is being made is of what was before. */
+void dvs_session_count_anew (DvsSession *session);
 void dvs_session_timer_set (DvsSession *session, DvsTimer timer, guint64 ms);
 void dvs_session_observe (
     DvsSession *session, const gchar *metric, gdouble value);

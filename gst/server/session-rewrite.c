@@ -116,7 +116,7 @@ apply_seeds (DvsSession *session)
   } else if (session->cap_wait || session->rewrite_restart) {
     session->reset = session->cap_wait ? DVS_RESET_REWRITE_ROLLOUT
                                        : DVS_RESET_REWRITE_RESTART;
-    session->generated = 0;
+    dvs_session_count_anew (session);
     dvs_session_set_paused (session, FALSE);
   } else {
     /* Nothing is generated: it goes on where it is, in the new list. */

@@ -216,6 +216,14 @@ finish_segment (DvsSession *session, DvsSegment *segment)
   segment_free (segment);
 }
 
+void
+dvs_session_count_anew (DvsSession *session)
+{
+  session->generated = 0;
+  if (session->step)
+    session->step->uncounted = TRUE;
+}
+
 /* The time is taken here, unless the link was not read in between: then it
  * would be the client's slowness. */
 static void
@@ -235,7 +243,7 @@ step_complete (DvsSession *session, JsonObject *event)
     total = worker;
   segment->stepped = TRUE;
   session->step = NULL;
-  session->generated++;
+  session->generated += !segment->uncounted;
   dvs_session_observe (session, DVS_TIME_GENERATION, worker / 1000);
   dvs_session_observe (session, DVS_TIME_STEP, total / 1000);
   observe_stages (session, event);

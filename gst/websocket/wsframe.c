@@ -102,8 +102,14 @@ open_frame (WsReader *reader)
     if (reader->opcode != WS_OP_CONTINUATION)
       reader->message_opcode = reader->opcode;
     if (reader->message_size + size > reader->message_room) {
-      size_t room = reader->message_size + (size_t)size;
-      uint8_t *message = realloc (reader->message, room);
+      size_t room = reader->message_size + (size_t)size, more;
+      uint8_t *message;
+
+      /* Many small fragments must not be copied each time. */
+      more = reader->message_room + reader->message_room / 2;
+      if (room < more)
+        room = more < reader->max_message ? more : reader->max_message;
+      message = realloc (reader->message, room);
       if (message == NULL)
         return fail (reader, WS_CLOSE_TOO_BIG, "out of memory");
       reader->message = message;

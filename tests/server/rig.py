@@ -121,8 +121,11 @@ class Server:
         if kind:
             print("\n".join(self.said[-40:]), file=sys.stderr)
         else:
-            bad = [line for line in self.said if "CRITICAL" in line]
+            bad = [line for line in self.said if "CRITICAL" in line
+                   or "Sanitizer" in line or "runtime error" in line]
             check(not bad, f"it says {bad}")
+            check(self.process.returncode == 0,
+                  f"it ended with {self.process.returncode}")
 
     async def read(self):
         while line := await self.process.stderr.readline():
