@@ -11,7 +11,7 @@
 
 typedef struct {
   HttpAnswers *server; /* NULL: it is gone */
-  GSocketConnection *connection;
+  GIOStream *connection;
   GString *got;
   gchar buffer[4096];
   GString *to_send;
@@ -31,7 +31,7 @@ client_close (Client *client)
   if (client->server)
     client->server->open = g_slist_remove (client->server->open, client);
   client->server = NULL;
-  g_io_stream_close (G_IO_STREAM (client->connection), NULL, NULL);
+  g_io_stream_close (client->connection, NULL, NULL);
   if (client->pending > 0)
     return;
   g_object_unref (client->connection);
@@ -84,9 +84,8 @@ write_more (Client *client)
 {
   client->pending++;
   g_output_stream_write_async (
-      g_io_stream_get_output_stream (G_IO_STREAM (client->connection)),
-      client->to_send->str, client->to_send->len, G_PRIORITY_DEFAULT, NULL,
-      on_written, client);
+      g_io_stream_get_output_stream (client->connection), client->to_send->str,
+      client->to_send->len, G_PRIORITY_DEFAULT, NULL, on_written, client);
 }
 
 static gboolean
@@ -175,8 +174,7 @@ static void
 read_more (Client *client)
 {
   client->pending++;
-  g_input_stream_read_async (
-      g_io_stream_get_input_stream (G_IO_STREAM (client->connection)),
+  g_input_stream_read_async (g_io_stream_get_input_stream (client->connection),
       client->buffer, sizeof client->buffer, G_PRIORITY_DEFAULT, NULL, on_read,
       client);
 }
@@ -189,7 +187,11 @@ on_incoming (GSocketService *service, GSocketConnection *connection,
   Client *client = g_new0 (Client, 1);
 
   client->server = server;
-  client->connection = g_object_ref (connection);
+  client->connection =
+      server->certificate
+          ? g_tls_server_connection_new (
+                G_IO_STREAM (connection), server->certificate, NULL)
+          : g_object_ref (G_IO_STREAM (connection));
   client->got = g_string_new (NULL);
   client->to_send = g_string_new (NULL);
   server->open = g_slist_prepend (server->open, client);

@@ -25,6 +25,7 @@ typedef struct {
   gchar *body;          /* set with http_answers_say() */
   const gchar *headers; /* further ones, each with CR LF; NULL: none */
   guint delay_ms;
+  GTlsCertificate *certificate; /* NULL: no TLS; the test's */
 
   GPtrArray *heads, *bodies; /* of the requests so far */
   guint connections;

@@ -460,6 +460,57 @@ START_TEST (nobody_listens)
 }
 END_TEST
 
+/* NULL: this machine has no TLS. */
+static GTlsCertificate *
+make_certificate (void)
+{
+  gchar *openssl = g_find_program_in_path ("openssl"), *path, *command;
+  GTlsCertificate *certificate;
+  gint fd;
+
+  if (!openssl || !g_tls_backend_supports_tls (g_tls_backend_get_default ())) {
+    g_free (openssl);
+    return NULL;
+  }
+  fd = g_file_open_tmp (NULL, &path, NULL);
+  g_close (fd, NULL);
+  command = g_strdup_printf (
+      "sh -c '%s req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+      "-days 2 -subj /CN=127.0.0.1 -keyout - >%s 2>/dev/null'",
+      openssl, path);
+  ck_assert (g_spawn_command_line_sync (command, NULL, NULL, NULL, NULL));
+  certificate = g_tls_certificate_new_from_file (path, NULL);
+  ck_assert_ptr_nonnull (certificate);
+  g_unlink (path);
+  g_free (command);
+  g_free (path);
+  g_free (openssl);
+  return certificate;
+}
+
+/* Then neither key nor text has left. */
+START_TEST (a_certificate_that_nobody_knows)
+{
+  gchar *text;
+
+  server[0]->certificate = make_certificate ();
+  if (!server[0]->certificate)
+    return;
+  answers (server[0], "{\"next_prompt\":\"stolen\"}");
+  text = g_strdup_printf ("name=a,url=https://127.0.0.1:%u/v1,model=usual,"
+                          "key-env=DVS_TEST_KEY",
+      server[0]->port);
+  g_setenv ("DVS_TEST_KEY", KEY, TRUE);
+  settings.providers = g_strsplit (text, ";", -1);
+  prompts = dvs_prompts_new (&settings, NULL);
+  fails ("has no certificate that is trusted here");
+  ck_assert_uint_eq (server[0]->connections, 1);
+  ck_assert_uint_eq (server[0]->heads->len, 0);
+  g_clear_object (&server[0]->certificate);
+  g_free (text);
+}
+END_TEST
+
 START_TEST (an_endless_answer)
 {
   open_prompts (1);
@@ -729,6 +780,7 @@ main (void)
   tcase_add_test (tests, bodies_that_are_no_answer);
   tcase_add_test (tests, connections_that_break);
   tcase_add_test (tests, nobody_listens);
+  tcase_add_test (tests, a_certificate_that_nobody_knows);
   tcase_add_test (tests, an_endless_answer);
   tcase_add_test (tests, late_and_never);
   tcase_add_test (tests, an_extension_has_a_time_of_its_own);
