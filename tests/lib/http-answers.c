@@ -7,7 +7,7 @@
 #include <json-glib/json-glib.h>
 #include <string.h>
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 50000
 
 typedef struct {
   HttpAnswers *server; /* NULL: it is gone */

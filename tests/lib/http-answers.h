@@ -44,7 +44,7 @@ void http_answers_hang_up (HttpAnswers *server);
 /* A chat completion whose content is @content. */
 gchar *http_completion (const gchar *content);
 
-/* Runs the main loop until *@flag is not 0; FALSE: not within 10 s. */
+/* Runs the main loop until *@flag is not 0; FALSE: not within 50 s. */
 gboolean http_wait (const guint *flag);
 /* Runs it for @ms. */
 void http_run (guint ms);
