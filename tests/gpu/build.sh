@@ -149,6 +149,7 @@ link test-kernels-ops ops kernels
 if [ -n "$arch" ]; then
   mapfile -t objects < <(cat "$work/module.objects" "$work/kernels.objects")
   "${CXX:-g++}" -shared -o "$work/bin/libdreamverse-cuda.so" "${objects[@]}" \
-    -Wl,--exclude-libs,ALL,-z,defs -L"$cuda/lib64" -lcudart_static -lrt \
+    -Wl,--exclude-libs,ALL,-z,defs -L"$cuda/lib64" -Wl,-rpath,"$cuda/lib64" \
+    -lcublasLt -lcudart_static -lrt \
     -pthread -ldl -lm
 fi
