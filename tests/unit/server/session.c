@@ -218,6 +218,26 @@ START_TEST (a_manual_reset_at_the_cap_completes_at_once)
 }
 END_TEST
 
+START_TEST (what_runs_at_a_restart_is_not_counted)
+{
+  rig->settings.segment_cap = 1;
+  start (TWO);
+  rig_ask (rig, 1, 1);
+  rig_media_init (rig, 1, 1);
+  rig_bytes (rig, 5);
+  rig_say (rig, "{\"type\":\"restart_generation\"}");
+  rig_skip (rig);
+  rig_step_done (rig, 1, 1);
+  rig_media_done (rig, 1, 1);
+  rig_next_epoch (rig, 1);
+  rig_ask (rig, 2, 1);
+  rig_expect (rig, "step_complete", "> reset", "media_segment_complete",
+      "ltx2_segment_complete", "ltx2_stream_start",
+      "seed_prompts_reset_applied", "segment_prompt_source",
+      "ltx2_segment_start", "> generate 2 1 a", NULL);
+}
+END_TEST
+
 START_TEST (a_reset_finishes_what_was_seen)
 {
   start (TWO);
@@ -619,6 +639,7 @@ suite (void)
   tcase_add_test (c, the_next_starts_after_step_complete_was_told);
   tcase_add_test (c, the_cap_completes_the_stream_when_media_is_out);
   tcase_add_test (c, a_manual_reset_at_the_cap_completes_at_once);
+  tcase_add_test (c, what_runs_at_a_restart_is_not_counted);
   tcase_add_test (c, a_reset_finishes_what_was_seen);
   tcase_add_test (c, a_reset_cancels_what_nobody_saw);
   tcase_add_test (c, a_reset_that_comes_too_late_drops_the_whole_segment);
