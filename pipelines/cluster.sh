@@ -76,7 +76,7 @@ for ((n = 1; n <= servers; n++)); do
   process=$!
   processes+=("$process")
   # It says where it listens, or ends.
-  until grep -q '^Listening' "$work/$n"; do
+  until grep -qs '^Listening' "$work/$n"; do
     kill -0 "$process" 2>/dev/null || {
       cat "$work/$n.log" >&2
       die "server $n did not start"
@@ -89,8 +89,8 @@ for ((n = 1; n <= servers; n++)); do
 "
 done
 
-# Least busy first: by connections, and by the free slots that the agent tells.
-# Who is not ready gets nobody new; who has a session there keeps it.
+# Least busy first: by connections for the slots that work, which the agent
+# tells. Who is not ready gets nobody new; who has a session there keeps it.
 cat >"$work/haproxy.cfg" <<CONFIG
 defaults
   mode http

@@ -18,10 +18,10 @@ dvs_agent_text (const DvsServer *server)
   if (dvs_server_unready (server))
     return g_strdup ("down #no slot is ready\n");
   dvs_server_count (server, &counts);
-  /* Not 0: to HAProxy that is a drain, and of several full servers none would
-   * be left to queue at. */
+  /* What there is, not what is free: HAProxy counts connections itself, and at
+   * once; of half a second ago it would only count them twice. */
   return g_strdup_printf (
-      "up ready %u%%\n", MAX (1, 100 * counts.free / server->settings->slots));
+      "up ready %u%%\n", MAX (1, 100 * counts.ready / server->settings->slots));
 }
 
 static gboolean

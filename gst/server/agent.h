@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * HAProxy's agent-check: who connects is told in one line how much of the
- * server is free, and that is all.
+ * HAProxy's agent-check: who connects is told in one line how many of the
+ * slots work, and that is all.
  *
  * Threads: the main thread alone.
  */

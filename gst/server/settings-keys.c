@@ -61,7 +61,7 @@ const DvsKey dvs_keys[] = {
   {"server", "pong_timeout_s", DVS_KEY_UINT, AT (pong_timeout_s), 1, LONG, "20",
    TRUE, "a client that did not answer for so long is cut"},
   {"server", "agent_port", DVS_KEY_UINT, AT (agent_port), 0, 65535, "0", FALSE,
-   "HAProxy's agent-check on the same address: free slots; 0: none"},
+   "HAProxy's agent-check on the same address; 0: none"},
 
   {"slots", "slots", DVS_KEY_UINT, AT (slots), 1, 1024, "1", FALSE,
    "sessions at a time, a worker process each"},

@@ -350,6 +350,12 @@ async def metrics_are_well_formed():
         async with server.client() as client:
             await client.init()
             await client.text("ltx2_stream_complete")
+
+        # A worker tells its memory once a second.
+        async def told():
+            return await server.metric('resident_bytes{process="slot0"}')
+
+        await until("the worker's memory", told, 10)
         text = (await server.get("/metrics")).body.decode()
         families, counts = {}, {}
         for line in text.splitlines():
@@ -412,7 +418,7 @@ async def a_full_disk_harms_nobody():
 
 
 @test
-async def the_agent_tells_free_slots():
+async def the_agent_tells_which_slots_work():
     async with Server("--slots=2", ready=False, small=True) as probe:
         port = probe.port  # one that was free a moment ago
     async with Server("--slots=2", f"--agent-port={port}") as server:
@@ -424,16 +430,19 @@ async def the_agent_tells_free_slots():
 
         await server.ready(slots=2)
         check(await say() == "up ready 100%\n", await say())
+        pid = await server.worker(1)
+        os.kill(pid, signal.SIGKILL)
+
+        async def says(text):
+            return await say() == text
+
+        await until("half", lambda: says("up ready 50%\n"), 5)
+        await until("all again", lambda: says("up ready 100%\n"), 30)
         async with server.client() as client:
             await client.init(initial_rollout_prompt="")
             await client.text("gpu_assigned")
-            check(await say() == "up ready 50%\n", await say())
             server.process.send_signal(signal.SIGTERM)
-
-            async def drains():
-                return await say() == "drain\n"
-
-            await until("drain", drains, 5)
+            await until("drain", lambda: says("drain\n"), 5)
 
 
 def run(*arguments):
