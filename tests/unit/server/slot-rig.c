@@ -127,6 +127,8 @@ on_need_prompt (gpointer user, guint epoch, guint index)
 
   ck_assert (!rig->ended);
   rig->questions++;
+  if (epoch != rig->epoch)
+    rig->first_index = index;
   rig->epoch = epoch;
   rig->index = index;
   if (rig->quiet)

@@ -18,6 +18,7 @@ typedef struct {
   guint answers;  /* segments of an epoch that are prompted; then the end */
   gboolean quiet; /* questions are left unanswered */
   guint questions, epoch, index;
+  guint first_index; /* of the epoch */
   GString *heard; /* types of events, "media" and "end", with spaces between */
   GByteArray *media;
   guint64 bytes;

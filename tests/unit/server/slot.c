@@ -188,7 +188,7 @@ START_TEST (reset_in_the_middle_of_a_segment)
   ck_assert (slot_rig_wait (rig, slot_rig_is_generating, 60));
   dvs_slot_reset (rig->slot);
   ck_assert (slot_rig_wait (rig, second_epoch, 10));
-  ck_assert_uint_eq (rig->index, 1);
+  ck_assert_uint_eq (rig->first_index, 1);
   ck_assert (slot_rig_wait (rig, slot_rig_has_ended, 60));
   ck_assert_msg (rig->error == NULL, "%s", rig->error);
   ck_assert_uint_eq (slot_rig_count (rig, "seed_prompts_reset_applied"), 1);
