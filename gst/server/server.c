@@ -45,6 +45,9 @@ slot_state (DvsSlot *slot, gpointer user)
         info.start_ms / 1000);
   }
   post->warm = info.warm;
+  /* Of a run the session is told by its end. */
+  if (dvs_slot_state (slot) == DVS_SLOT_DEAD && post->owner && !post->runner)
+    dvs_session_slot_lost (post->owner->session, info.error);
   dvs_queue_serve (server);
 }
 

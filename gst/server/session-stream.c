@@ -533,6 +533,13 @@ dvs_session_run_ended (DvsSession *session, const gchar *error)
   dvs_session_flow (session);
 }
 
+void
+dvs_session_slot_lost (DvsSession *session, const gchar *error)
+{
+  if (session->assigned && session->run == DVS_RUN_NONE)
+    dvs_session_fail (session, error);
+}
+
 /* ---- holding ---- */
 
 void

@@ -85,6 +85,8 @@ void dvs_session_need_prompt (DvsSession *session, guint epoch, guint index);
 void dvs_session_event (DvsSession *session, JsonObject *event);
 void dvs_session_media (DvsSession *session, GBytes *bytes);
 void dvs_session_run_ended (DvsSession *session, const gchar *error);
+/* The slot's worker died while no run was on: @error is a sentence. */
+void dvs_session_slot_lost (DvsSession *session, const gchar *error);
 void dvs_session_timer (DvsSession *session, guint timer);
 
 /* "queued", "streaming", …: for logs and tests. */

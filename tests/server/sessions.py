@@ -215,6 +215,25 @@ async def a_waiting_client_that_leaves_makes_room():
 
 
 @test
+async def a_worker_is_killed_between_projects():
+    """Whoever holds its slot is told, though nothing runs in it."""
+    async with Server("--slots=1") as server:
+        async with server.client() as client:
+            await client.init()
+            await client.media()
+            await client.send({"type": "end_project_keep_session"})
+            await client.text("project_idle")
+            killed = time.monotonic()
+            os.kill(await server.worker(), signal.SIGKILL)
+            await client.text("error")
+            took = client.when("error") - killed
+            check(took <= 1, f"the error came after {took:.2f} s")
+            await client.closed(5)
+            check(client.types[-1] == "error", f"{client.types[-3:]}")
+        await server.ready(slots=1)
+
+
+@test
 async def a_worker_is_killed():
     """Its client has an error within a second, the slot comes back, the other
     session never notices."""

@@ -133,6 +133,23 @@ START_TEST (a_worker_dies_while_nothing_runs_in_it)
 }
 END_TEST
 
+START_TEST (a_worker_dies_between_projects)
+{
+  start ();
+  dvs_session_slot_lost (rig->session, "of this the run's end tells");
+  ck_assert (!dvs_session_over (rig->session));
+  rig_say (rig, "{\"type\":\"end_project_keep_session\"}");
+  rig_ask (rig, 1, 1);
+  rig_run_ends (rig, NULL);
+  ck_assert_str_eq (dvs_session_state (rig->session), "idle");
+  dvs_session_slot_lost (rig->session, "the worker died");
+  ended_with (
+      "{\"type\":\"error\",\"message\":\"AV streaming failed: the worker "
+      "died\"}");
+  dvs_session_slot_lost (rig->session, "again");
+}
+END_TEST
+
 START_TEST (a_slot_that_starts_nothing)
 {
   rig->refuses_run = TRUE;
@@ -442,6 +459,7 @@ main (void)
   tcase_add_test (tests, a_worker_dies_while_it_generates);
   tcase_add_test (tests, a_worker_dies_amid_a_fragment);
   tcase_add_test (tests, a_worker_dies_while_nothing_runs_in_it);
+  tcase_add_test (tests, a_worker_dies_between_projects);
   tcase_add_test (tests, a_slot_that_starts_nothing);
   tcase_add_test (tests, a_stream_that_ends_before_its_media);
   tcase_add_test (tests, a_question_for_another_segment);
