@@ -100,11 +100,11 @@ static gboolean
 host_start_run (gpointer host, const DvsRun *run)
 {
   DvsConnection *connection = host;
-  DvsPost *post = connection->post;
+  DvsSeat *seat = connection->seat;
 
-  if (post == NULL || !dvs_slot_start_run (post->slot, run, post))
+  if (seat == NULL || !dvs_slot_start_run (seat->slot, run, seat))
     return FALSE;
-  post->runner = connection;
+  seat->runner = connection;
   return TRUE;
 }
 
@@ -114,8 +114,8 @@ host_generate (gpointer host, guint epoch, guint index, const gchar *prompt,
 {
   DvsConnection *connection = host;
 
-  if (connection->post)
-    dvs_slot_generate (connection->post->slot, epoch, index, prompt, prompt_id);
+  if (connection->seat)
+    dvs_slot_generate (connection->seat->slot, epoch, index, prompt, prompt_id);
 }
 
 static void
@@ -123,8 +123,8 @@ host_end (gpointer host, guint epoch, guint index)
 {
   DvsConnection *connection = host;
 
-  if (connection->post)
-    dvs_slot_end (connection->post->slot, epoch, index);
+  if (connection->seat)
+    dvs_slot_end (connection->seat->slot, epoch, index);
 }
 
 static void
@@ -132,8 +132,8 @@ host_reset (gpointer host)
 {
   DvsConnection *connection = host;
 
-  if (connection->post)
-    dvs_slot_reset (connection->post->slot);
+  if (connection->seat)
+    dvs_slot_reset (connection->seat->slot);
 }
 
 static void
@@ -141,8 +141,8 @@ host_set_reading (gpointer host, gboolean reading)
 {
   DvsConnection *connection = host;
 
-  if (connection->post)
-    dvs_slot_set_reading (connection->post->slot, reading);
+  if (connection->seat)
+    dvs_slot_set_reading (connection->seat->slot, reading);
 }
 
 static void
@@ -298,21 +298,21 @@ connection_settle (gpointer user)
   }
   if (connection->refusal) {
     refuse (connection);
-  } else if (connection->post && !connection->delivered) {
+  } else if (connection->seat && !connection->delivered) {
     connection->delivered = TRUE;
     connection->assigned_at = g_get_monotonic_time ();
     dvs_metrics_observe (connection->server->metrics, DVS_COUNT_SESSIONS, 1);
     dvs_session_assigned (
-        connection->session, dvs_slot_number (connection->post->slot));
+        connection->session, dvs_slot_number (connection->seat->slot));
   }
   return G_SOURCE_REMOVE;
 }
 
 void
-dvs_connection_assign (DvsConnection *connection, DvsPost *post)
+dvs_connection_assign (DvsConnection *connection, DvsSeat *seat)
 {
-  connection->post = post;
-  post->owner = connection;
+  connection->seat = seat;
+  seat->owner = connection;
   settle_soon (connection);
 }
 
@@ -406,7 +406,7 @@ dvs_connections_shutdown (DvsServer *server, gboolean waiting_only)
   for (link = server->connections.head; link; link = next) {
     DvsConnection *connection = link->data;
     next = link->next;
-    if (!waiting_only || !connection->post)
+    if (!waiting_only || !connection->seat)
       dvs_session_shutdown (connection->session);
   }
 }

@@ -17,7 +17,7 @@ struct DvsConnection {
   gchar *id, *address;
   DvsClient *client;   /* NULL: it is gone */
   DvsSession *session; /* NULL: being freed */
-  DvsPost *post;       /* NULL: has no slot */
+  DvsSeat *seat;       /* NULL: has no slot */
   gboolean wants;      /* a slot; has it, waits for it or had it */
   gboolean waiting;
   gboolean delivered; /* the session was told of its slot */
@@ -34,7 +34,7 @@ void dvs_connection_new (
 /* Ends the session without a word. */
 void dvs_connection_free (DvsConnection *connection);
 /* A slot for the first that waits, or that became free, came. */
-void dvs_connection_assign (DvsConnection *connection, DvsPost *post);
+void dvs_connection_assign (DvsConnection *connection, DvsSeat *seat);
 /* How many of this address there are: connected, and with an accepted init. */
 guint dvs_connections_of (
     const DvsServer *server, const gchar *address, guint *sessions);

@@ -37,7 +37,7 @@ add_counts (const DvsServer *server, JsonObject *object)
   dvs_server_count (server, &counts);
   for (i = 0; i < server->settings->slots; i++) {
     DvsSlotInfo info;
-    dvs_slot_info (server->posts[i].slot, &info);
+    dvs_slot_info (server->seats[i].slot, &info);
     warm += server->settings->warmup && info.warm;
     failed += info.error != NULL && !info.warm;
   }
@@ -73,18 +73,18 @@ dvs_http_readyz (
 }
 
 static JsonObject *
-describe_slot (const DvsServer *server, const DvsPost *post)
+describe_slot (const DvsServer *server, const DvsSeat *seat)
 {
-  DvsSlotState state = dvs_slot_state (post->slot);
+  DvsSlotState state = dvs_slot_state (seat->slot);
   JsonObject *object = json_object_new ();
   DvsSlotInfo info;
 
-  dvs_slot_info (post->slot, &info);
+  dvs_slot_info (seat->slot, &info);
   json_object_set_boolean_member (
       object, "ready", state == DVS_SLOT_READY || state == DVS_SLOT_BUSY);
   json_object_set_boolean_member (object, "available",
-      state == DVS_SLOT_READY && !dvs_slot_taken (post->slot));
-  json_object_set_int_member (object, "client_count", post->owner != NULL);
+      state == DVS_SLOT_READY && !dvs_slot_taken (seat->slot));
+  json_object_set_int_member (object, "client_count", seat->owner != NULL);
   if (info.model)
     json_object_set_string_member (object, "current_model_id", info.model);
   else
@@ -104,7 +104,7 @@ describe_slot (const DvsServer *server, const DvsPost *post)
   /* what upstream does not tell */
   json_object_set_string_member (object, "state", dvs_slot_state_name (state));
   json_object_set_string_member (object, "device",
-      dvs_settings_device (server->settings, dvs_slot_number (post->slot)));
+      dvs_settings_device (server->settings, dvs_slot_number (seat->slot)));
   json_object_set_boolean_member (object, "procedural", info.procedural);
   json_object_set_double_member (object, "load_fraction", info.load_fraction);
   json_object_set_double_member (object, "start_ms", info.start_ms);
@@ -127,7 +127,7 @@ dvs_http_status (
   for (i = 0; i < server->settings->slots; i++) {
     gchar *name = g_strdup_printf ("%u", i);
     json_object_set_object_member (
-        slots, name, describe_slot (server, &server->posts[i]));
+        slots, name, describe_slot (server, &server->seats[i]));
     g_free (name);
   }
   json_object_set_object_member (object, "gpu_status", slots);
@@ -205,8 +205,8 @@ set_slots (DvsServer *server)
     gchar name[16];
     DvsSlotInfo info;
 
-    dvs_slot_info (server->posts[i].slot, &info);
-    states[dvs_slot_state (server->posts[i].slot)]++;
+    dvs_slot_info (server->seats[i].slot, &info);
+    states[dvs_slot_state (server->seats[i].slot)]++;
     g_snprintf (name, sizeof name, "slot%u", i);
     set_label (server, DVS_NOW_MEMORY, name, (gdouble)info.rss);
   }
@@ -226,7 +226,7 @@ dvs_http_metrics (
 
   dvs_server_count (server, &counts);
   for (link = server->connections.head; link; link = link->next)
-    sessions += ((const DvsConnection *)link->data)->post != NULL;
+    sessions += ((const DvsConnection *)link->data)->seat != NULL;
   dvs_metrics_observe (
       metrics, DVS_NOW_CONNECTIONS, dvs_room_size (server->room));
   dvs_metrics_observe (metrics, DVS_NOW_QUEUE, server->waiting.length);

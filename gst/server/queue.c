@@ -6,15 +6,15 @@
  */
 #include "queue.h"
 
-static DvsPost *
+static DvsSeat *
 take_free (DvsServer *server)
 {
   guint i;
 
   for (i = 0; i < server->settings->slots; i++) {
-    DvsPost *post = &server->posts[i];
-    if (post->slot && !post->owner && dvs_slot_take (post->slot))
-      return post;
+    DvsSeat *seat = &server->seats[i];
+    if (seat->slot && !seat->owner && dvs_slot_take (seat->slot))
+      return seat;
   }
   return NULL;
 }
@@ -63,15 +63,15 @@ void
 dvs_queue_serve (DvsServer *server)
 {
   while (server->waiting.length && !server->draining) {
-    DvsPost *post = take_free (server);
+    DvsSeat *seat = take_free (server);
     DvsConnection *connection;
 
-    if (post == NULL)
+    if (seat == NULL)
       break;
     connection = server->waiting.head->data;
     g_queue_unlink (&server->waiting, &connection->waiting_link);
     connection->waiting = FALSE;
-    dvs_connection_assign (connection, post);
+    dvs_connection_assign (connection, seat);
     changed (server);
   }
 }
@@ -92,21 +92,21 @@ void
 dvs_queue_leave (DvsConnection *connection)
 {
   DvsServer *server = connection->server;
-  DvsPost *post = connection->post;
+  DvsSeat *seat = connection->seat;
 
   if (connection->waiting) {
     g_queue_unlink (&server->waiting, &connection->waiting_link);
     connection->waiting = FALSE;
     changed (server);
   }
-  if (post == NULL)
+  if (seat == NULL)
     return;
-  connection->post = NULL;
-  post->owner = NULL;
-  if (post->runner) {
-    post->runner = NULL;
-    dvs_slot_stop_run (post->slot);
+  connection->seat = NULL;
+  seat->owner = NULL;
+  if (seat->runner) {
+    seat->runner = NULL;
+    dvs_slot_stop_run (seat->slot);
   }
-  dvs_slot_give_back (post->slot);
+  dvs_slot_give_back (seat->slot);
   dvs_queue_serve (server);
 }

@@ -26,63 +26,63 @@ static void
 slot_state (DvsSlot *slot, gpointer user)
 {
   DvsServer *server = user;
-  DvsPost *post = &server->posts[dvs_slot_number (slot)];
+  DvsSeat *seat = &server->seats[dvs_slot_number (slot)];
   DvsSlotInfo info;
 
   dvs_slot_info (slot, &info);
-  if (info.restarts > post->restarts) {
+  if (info.restarts > seat->restarts) {
     gchar *metric =
         g_strdup_printf (DVS_COUNT_RESTARTS ":%u", dvs_slot_number (slot));
     dvs_metrics_observe (
-        server->metrics, metric, info.restarts - post->restarts);
+        server->metrics, metric, info.restarts - seat->restarts);
     g_free (metric);
-    post->restarts = info.restarts;
-    post->warm = FALSE;
+    seat->restarts = info.restarts;
+    seat->warm = FALSE;
   }
-  if (info.warm && !post->warm) {
+  if (info.warm && !seat->warm) {
     dvs_metrics_observe (server->metrics, DVS_TIME_START, info.start_ms / 1000);
     g_message ("slot %u: ready after %.1f s.", dvs_slot_number (slot),
         info.start_ms / 1000);
   }
-  post->warm = info.warm;
+  seat->warm = info.warm;
   /* Of a run the session is told by its end. */
-  if (dvs_slot_state (slot) == DVS_SLOT_DEAD && post->owner && !post->runner)
-    dvs_session_slot_lost (post->owner->session, info.error);
+  if (dvs_slot_state (slot) == DVS_SLOT_DEAD && seat->owner && !seat->runner)
+    dvs_session_slot_lost (seat->owner->session, info.error);
   dvs_queue_serve (server);
 }
 
 static void
 slot_need_prompt (gpointer user, guint epoch, guint index)
 {
-  DvsPost *post = user;
+  DvsSeat *seat = user;
 
-  if (post->runner)
-    dvs_session_need_prompt (post->runner->session, epoch, index);
+  if (seat->runner)
+    dvs_session_need_prompt (seat->runner->session, epoch, index);
 }
 
 static void
 slot_event (gpointer user, JsonObject *event)
 {
-  DvsPost *post = user;
+  DvsSeat *seat = user;
 
-  if (post->runner)
-    dvs_session_event (post->runner->session, event);
+  if (seat->runner)
+    dvs_session_event (seat->runner->session, event);
 }
 
 static void
 slot_media (gpointer user, GBytes *bytes)
 {
-  DvsPost *post = user;
+  DvsSeat *seat = user;
 
-  if (post->runner)
-    dvs_session_media (post->runner->session, bytes);
+  if (seat->runner)
+    dvs_session_media (seat->runner->session, bytes);
 }
 
 static void
 slot_run_ended (gpointer user, const gchar *error)
 {
-  DvsPost *post = user;
-  DvsConnection *runner = g_steal_pointer (&post->runner);
+  DvsSeat *seat = user;
+  DvsConnection *runner = g_steal_pointer (&seat->runner);
 
   if (runner)
     dvs_session_run_ended (runner->session, error);
@@ -96,10 +96,10 @@ start_slots (DvsServer *server)
 {
   guint n = server->settings->slots, i;
 
-  server->posts = g_new0 (DvsPost, n);
+  server->seats = g_new0 (DvsSeat, n);
   for (i = 0; i < n; i++) {
-    server->posts[i].server = server;
-    server->posts[i].slot =
+    server->seats[i].server = server;
+    server->seats[i].slot =
         dvs_slot_new (i, dvs_settings_device (server->settings, i),
             server->settings, &slot_events, server);
   }
@@ -114,7 +114,7 @@ dvs_server_count (const DvsServer *server, DvsCounts *counts)
 
   *counts = (DvsCounts){0};
   for (i = 0; i < server->settings->slots; i++) {
-    const DvsSlot *slot = server->posts[i].slot;
+    const DvsSlot *slot = server->seats[i].slot;
     DvsSlotState state = dvs_slot_state (slot);
 
     counts->ready += state == DVS_SLOT_READY || state == DVS_SLOT_BUSY;
@@ -404,8 +404,8 @@ dvs_server_free (DvsServer *server)
   server->draining = TRUE; /* nobody gets a slot any more */
   while (server->connections.head)
     dvs_connection_free (server->connections.head->data);
-  for (i = 0; server->posts && i < server->settings->slots; i++)
-    dvs_slot_free (server->posts[i].slot);
+  for (i = 0; server->seats && i < server->settings->slots; i++)
+    dvs_slot_free (server->seats[i].slot);
   g_clear_handle_id (&server->broadcast, g_source_remove);
   g_clear_handle_id (&server->drain_tick, g_source_remove);
   if (server->http)
@@ -423,7 +423,7 @@ dvs_server_free (DvsServer *server)
   g_strfreev (server->tokens);
   g_strfreev (server->flags);
   g_free (server->config_file);
-  g_free (server->posts);
+  g_free (server->seats);
   g_main_loop_unref (server->loop);
   dvs_settings_free (server->settings);
   g_free (server);

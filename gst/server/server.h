@@ -29,7 +29,7 @@ typedef struct {
   DvsConnection *runner; /* who is told of the run; NULL: nobody */
   guint restarts;        /* that were counted */
   gboolean warm;         /* that it is was seen */
-} DvsPost;
+} DvsSeat;
 
 struct DvsServer {
   DvsSettings *settings;
@@ -39,7 +39,7 @@ struct DvsServer {
   DvsRoom *room;
   gchar **tokens; /* of the settings and their file; NULL: none is needed */
 
-  DvsPost *posts; /* settings->slots of them */
+  DvsSeat *seats; /* settings->slots of them */
   GQueue connections, waiting;
   guint broadcast; /* a source */
 
