@@ -3,11 +3,15 @@
 # The order of messages and media when something goes its own way: slow media,
 # failures, resets, rewrites, projects that end early. lifecycle.py TEST
 import contextlib
+import json
 import os
 import signal
+import struct
+import subprocess
+import tempfile
 import time
 
-from rig import Server, check, check_stream, main, test, until
+from rig import BUILD, Server, check, check_stream, main, test, until
 
 X264 = ("x264enc tune=zerolatency speed-preset=ultrafast bframes=0 "
         "key-int-max=48 byte-stream=false")
@@ -79,6 +83,70 @@ async def slow_media_does_not_hold_reports():
                       f"{step}: it contains the encoder's time")
 
 
+async def ends_by_one_error(server, **init):
+    """A session that comes to nothing: one error, the last that is said, and
+    the slot is there for the next. The error."""
+    async with server.client() as client:
+        await client.init(**init)
+        await client.closed(30)
+        check(client.code == 1000, f"closed with {client.code}")
+        errors = client.texts("error")
+        check(len(errors) == 1 and client.types[-1] == "error",
+              f"{client.types[-4:]}")
+        check("ltx2_stream_complete" not in client.types, "complete?")
+    await server.ready(slots=1)
+    return errors[0]
+
+
+def write_tensors(path, tensors):
+    """A safetensors file of lists of integers, by name."""
+    header, body = {}, b""
+    for name, values in tensors.items():
+        data = struct.pack(f"<{len(values)}q", *values)
+        header[name] = {"dtype": "I64", "shape": [len(values)],
+                        "data_offsets": [len(body), len(body) + len(data)]}
+        body += data
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + body)
+
+
+@test
+async def generation_fails():
+    """A model whose second segment cannot be made."""
+    generate = os.path.join(BUILD, "gst", "generator", "tools",
+                            "dreamverse-generate")
+    with tempfile.TemporaryDirectory() as folder:
+        model = os.path.join(folder, "model")
+        subprocess.run([generate, "--quiet", "--make-random", "tiny",
+                        "--tokenizer", model], check=True, timeout=60)
+        inputs = os.path.join(folder, "inputs.safetensors")
+        write_tensors(inputs, {"2.ids": [2, 3], "2.text_len": [0]})
+        async with Server(
+                f"--model={model}", "--width=64", "--height=64", "--steps=1+1",
+                "--warmup=false", "--frames=9", "--overlap=1",
+                "--audio-overlap=5", "--providers=none", small=False,
+                env={"DREAMVERSE_LTX2_TEST_INPUTS": inputs}) as server:
+            for _ in range(2):
+                error = await ends_by_one_error(server)
+                check(error["message"].startswith(
+                    "AV streaming failed: User step failed for ")
+                    and "text_len" in error["message"], f"{error}")
+
+
+@test
+async def the_mux_fails():
+    """An encoder that does not say what no MP4 file can do without."""
+    bare = (f"--video-encoder={X264} ! capssetter replace=true "
+            'caps="video/x-h264,stream-format=avc,alignment=au,'
+            'width=128,height=128"')
+    async with Server(bare, "--warmup=false") as server:
+        for _ in range(2):
+            error = await ends_by_one_error(server)
+            check(error["message"].startswith("AV streaming failed"),
+                  f"{error}")
+
+
 @test
 async def an_encoder_fails():
     """One error that names the segment, then the end; the slot comes back."""
@@ -86,19 +154,11 @@ async def an_encoder_fails():
     async with Server(broken, "--warmup=false", "--segment-cap=6",
                       "--pace=0.2") as server:
         for _ in range(2):
-            async with server.client() as client:
-                await client.init()
-                await client.closed(30)
-                check(client.code == 1000, f"closed with {client.code}")
-                errors = client.texts("error")
-                check(len(errors) == 1 and client.types[-1] == "error",
-                      f"{client.types[-4:]}")
-                check(errors[0]["message"].startswith(
-                    "AV streaming failed for segment "), f"{errors}")
-                check(errors[0]["segment_idx"] >= 1
-                      and errors[0]["stream_id"].startswith("seg"), f"{errors}")
-                check("ltx2_stream_complete" not in client.types, "complete?")
-            await server.ready(slots=1)
+            error = await ends_by_one_error(server)
+            check(error["message"].startswith(
+                "AV streaming failed for segment "), f"{error}")
+            check(error["segment_idx"] >= 1
+                  and error["stream_id"].startswith("seg"), f"{error}")
 
 
 @test

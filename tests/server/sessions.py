@@ -215,6 +215,31 @@ async def a_waiting_client_that_leaves_makes_room():
 
 
 @test
+async def a_worker_is_killed_at_any_moment():
+    """Before, amid and after the fragments of a segment."""
+    async with Server("--slots=1", "--pace=0.2") as server:
+        for frames in (0, 1, 2, 5, 9):
+            await server.ready(slots=1)
+            pid = await server.worker()
+            async with server.client() as client:
+                await client.init()
+                await client.text("ltx2_segment_start")
+                await client.until(
+                    f"{frames} binary frames", lambda: sum(
+                        isinstance(what, bytes) for _, what in client.got
+                    ) >= frames)
+                killed = time.monotonic()
+                os.kill(pid, signal.SIGKILL)
+                await client.text("error")
+                took = client.when("error") - killed
+                check(took <= 1, f"the error came after {took:.2f} s")
+                await client.closed(5)
+                check(client.types[-1] == "error"
+                      and client.types.count("error") == 1,
+                      f"{client.types[-4:]}")
+
+
+@test
 async def a_worker_is_killed_between_projects():
     """Whoever holds its slot is told, though nothing runs in it."""
     async with Server("--slots=1") as server:
