@@ -147,6 +147,7 @@ struct DvsSession {
   gboolean rewriting; /* one goes on */
   gboolean rewrite_restart;
   gchar *rewrite_instruction, *rewrite_used_model, *rewrite_raw;
+  gchar *rewrite_note;     /* why the writer answered; NULL */
   gchar **rewrite_window;  /* as it was sent */
   gchar **rewrite_prompts; /* the answer, while it is checked */
   gchar *rewrite_id, *rewrite_label;

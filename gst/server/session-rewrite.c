@@ -15,6 +15,7 @@ rewrite_clear (DvsSession *session)
   g_clear_pointer (&session->rewrite_instruction, g_free);
   g_clear_pointer (&session->rewrite_used_model, g_free);
   g_clear_pointer (&session->rewrite_raw, g_free);
+  g_clear_pointer (&session->rewrite_note, g_free);
   g_clear_pointer (&session->rewrite_window, g_strfreev);
   g_clear_pointer (&session->rewrite_prompts, g_strfreev);
   g_clear_pointer (&session->rewrite_id, g_free);
@@ -138,6 +139,9 @@ finish (DvsSession *session, const gchar *error)
   json_object_set_double_member (fields, "latency_ms", session->rewrite_ms);
   dvs_log_text (session, fields, "response",
       session->rewrite_raw ? session->rewrite_raw : "");
+  json_object_set_string_member (fields, "model", session->rewrite_used_model);
+  if (session->rewrite_note)
+    json_object_set_string_member (fields, "note", session->rewrite_note);
   dvs_log (session, "rewrite_done", fields);
   tell_seeds (session, error);
   tell_complete (session, error);
@@ -202,6 +206,7 @@ rewritten (gpointer user, const DvsAnswer *answer)
   dvs_session_observe_answer (session, "rewrite", answer->latency_ms, good);
   session->rewrite_ms = answer->latency_ms;
   session->rewrite_raw = g_strdup (answer->raw);
+  session->rewrite_note = g_strdup (answer->note);
   session->rewrite_used_model =
       g_strdup (answer->model ? answer->model : session->rewrite_model);
   if (!good) {

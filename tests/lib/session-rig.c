@@ -128,6 +128,7 @@ rig_answer_rewrite (RigCall *call, const gchar *const *prompts)
       .prompts = prompts,
       .raw = "{}",
       .model = "m",
+      .note = "All providers failed.",
       .latency_ms = 151.5};
 
   if (call_answered (call))
@@ -604,13 +605,13 @@ rig_count (Rig *rig, guint from, const gchar *type)
   return n;
 }
 
-gboolean
+const gchar *
 rig_logged (Rig *rig, const gchar *event)
 {
   for (guint i = 0; i < rig->logs->len; i += 2)
     if (strcmp (g_ptr_array_index (rig->logs, i), event) == 0)
-      return TRUE;
-  return FALSE;
+      return g_ptr_array_index (rig->logs, i + 1);
+  return NULL;
 }
 
 gchar *

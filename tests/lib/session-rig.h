@@ -106,8 +106,9 @@ void rig_expect (Rig *rig, ...) G_GNUC_NULL_TERMINATED;
 void rig_skip (Rig *rig);
 /* How often a line of this type is in the trace from @from on. */
 guint rig_count (Rig *rig, guint from, const gchar *type);
-/* Whether the log has such an event. */
-gboolean rig_logged (Rig *rig, const gchar *event);
+/* The fields of the first such line of the log, as JSON; NULL: there is none.
+ */
+const gchar *rig_logged (Rig *rig, const gchar *event);
 gchar *rig_last (Rig *rig); /* the last line, the trace's */
 
 #endif

@@ -190,6 +190,8 @@ START_TEST (no_prompts_in_the_log_if_so_configured)
   rig->settings.log_prompts = FALSE;
   start (",\"initial_rollout_prompt\":\"secret\"");
   rig_answer_rewrite (&rig->prompts.rewrite, three);
+  ck_assert_ptr_nonnull (
+      strstr (rig_logged (rig, "rewrite_done"), "All providers failed."));
   rig_say (rig, "{\"type\":\"append_prompt\",\"prompt\":\"secret\"}");
   rig_answer (&rig->prompts.enhance, NULL, "secret");
   rig_say (rig, "{\"type\":\"simple_generate\",\"prompt\":\"secret\"}");
