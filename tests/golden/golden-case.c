@@ -289,7 +289,8 @@ compare_probed (
 {
   GoldenProbe *self = user;
   const DvTensor *expected;
-  DvTensor host, view;
+  DvTensor host, view = *tensor, span;
+  int64_t count = 1;
   int order[DV_MAX_DIMS];
   char full[160];
 
@@ -298,18 +299,18 @@ compare_probed (
   expected = golden_find (self->golden, self->file, "%s", full);
   if (!expected)
     return;
-  host = dv_tensor_new (tensor->dtype, tensor->n_dims, tensor->shape);
+  /* From its first element to its last, whatever its strides. */
+  for (int i = 0; i < tensor->n_dims; i++)
+    count += (tensor->shape[i] - 1) * tensor->stride[i];
+  span = DV_TENSOR (tensor->data, tensor->dtype, count);
+  host = dv_tensor_new (tensor->dtype, 1, &count);
   if (!host.data) {
     golden_fail (self->golden, "%s: no memory to look at it", full);
     return;
   }
-  if (dv_tensor_dense (tensor)) {
-    dv_copy (stream, &host, tensor);
-    dv_stream_status (stream, NULL);
-    view = host;
-  } else {
-    view = *tensor;
-  }
+  dv_copy (stream, &host, &span);
+  dv_stream_status (stream, NULL);
+  view.data = host.data;
   if (self->channels_last && view.n_dims > 1) {
     order[0] = view.n_dims - 1;
     for (int i = 1; i < view.n_dims; i++)

@@ -28,11 +28,8 @@ async def refused(server, status, **more):
     check(False, f"not refused with {status}")
 
 
-@test
-async def readiness_in_every_state():
-    env = {"GST_PLUGIN_PATH_1_0": "/nowhere"}
-    async with Server(ready=False, env={**env, "GST_REGISTRY_1_0": "/dev/null"}
-                      ) as server:
+async def a_dead_worker_is_told(env):
+    async with Server(ready=False, env=env) as server:
         # Its workers find no elements: they die, and it says so.
         async def dead():
             status = await server.status()
@@ -46,6 +43,14 @@ async def readiness_in_every_state():
         check((await server.status())["gpu_status"]["0"]["warmup_error"],
               "it does not say why")
         check((await server.get("/healthz")).status == 200, "not healthy")
+
+
+@test
+async def readiness_in_every_state():
+    with tempfile.TemporaryDirectory() as folder:
+        await a_dead_worker_is_told({
+            "GST_PLUGIN_PATH_1_0": folder,
+            "GST_REGISTRY_1_0": os.path.join(folder, "registry")})
     async with Server("--pace=0.5", ready=False) as server:
         answer = await server.get("/readyz")
         check(answer.status == 503 and answer.json["detail"], f"{answer.json}")

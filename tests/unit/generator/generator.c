@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <check.h>
 
@@ -51,12 +52,16 @@ END_TEST
 
 START_TEST (an_unknown_model_is_refused_by_name)
 {
+  char folder[] = "/tmp/dv-generator-XXXXXX";
+
   check_refused ((DvModelSpec){.model = "/no/such/model"}, DV_ERROR_NOT_FOUND,
       "/no/such/model");
   check_refused ((DvModelSpec){.model = "ltx2"}, DV_ERROR_NOT_FOUND, "ltx2");
   /* A path that exists is no model either, and the reason says so. */
+  ck_assert_ptr_nonnull (mkdtemp (folder));
   check_refused (
-      (DvModelSpec){.model = "/tmp"}, DV_ERROR_NOT_FOUND, "holds no model");
+      (DvModelSpec){.model = folder}, DV_ERROR_NOT_FOUND, "holds no model");
+  ck_assert_int_eq (rmdir (folder), 0);
   check_refused (
       (DvModelSpec){.model = "/dev/null"}, DV_ERROR_NOT_FOUND, "/dev/null");
 }
