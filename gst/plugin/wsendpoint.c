@@ -701,6 +701,7 @@ ws_endpoint_end_hold (WsEndpoint *endpoint, GPtrArray *spent)
     endpoint_wake (endpoint);
   else
     endpoint_trim (endpoint, FALSE, spent);
+  endpoint_check_full (endpoint);
 }
 
 void
@@ -749,13 +750,17 @@ gboolean
 ws_endpoint_hand_over (WsEndpoint *endpoint, gsize size)
 {
   gint64 deadline = g_get_monotonic_time () + HAND_OVER_WAIT;
+  guint64 most = HAND_OVER_MAX;
   gboolean flushing;
 
+  /* What is on its way counts against the same limit. */
+  if (endpoint->limits.recover == WS_RECOVER_WAIT)
+    most = MIN (most, endpoint->limits.hard_bytes);
   g_mutex_lock (&endpoint->lock);
   endpoint->waiting++;
   while (!endpoint->flushing &&
-         (endpoint->full || (endpoint->handed_over &&
-                                endpoint->handed_over + size > HAND_OVER_MAX)))
+         (endpoint->full ||
+             (endpoint->handed_over && endpoint->handed_over + size > most)))
     if (!g_cond_wait_until (&endpoint->cond, &endpoint->lock, deadline))
       deadline = g_get_monotonic_time () + HAND_OVER_WAIT;
   endpoint->waiting--;

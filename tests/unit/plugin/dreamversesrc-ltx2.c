@@ -536,8 +536,15 @@ GST_END_TEST
 static gint
 open_and_count (Fixture *f)
 {
+  GstPad *peers[] = {f->video->sinkpad, f->audio->sinkpad};
   gint messages = 0;
+  guint i;
 
+  /* As a pipeline does: they forget what stuck to them. */
+  for (i = 0; i < G_N_ELEMENTS (peers); i++) {
+    gst_pad_set_active (peers[i], FALSE);
+    gst_pad_set_active (peers[i], TRUE);
+  }
   gst_element_set_state (f->src, GST_STATE_PAUSED);
   for (;;) {
     GstMessage *message = gst_bus_timed_pop_filtered (
