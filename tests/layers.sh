@@ -210,32 +210,39 @@ trap 'rm -rf "$copy"' EXIT
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 missed=0
 
+mkdir "$copy/gst"
+cp -r "$root/kernels" "$copy/"
+for directory in generator plugin server websocket viewer; do
+  [ ! -d "$root/gst/$directory" ] || cp -r "$root/gst/$directory" "$copy/gst/"
+done
+if ! said=$("$self" "$copy"); then
+  echo "the clean copy is not clean: $said"
+  exit 1
+fi
+
 # plant FILE TEXT: with this line added the check must fail and name the file.
 plant ()
 {
-  local said
-  rm -rf "${copy:?}"/*
-  mkdir -p "$copy/gst" "$copy/$(dirname "$1")"
-  cp -r "$root/gst/generator" "$root/gst/plugin" "$root/gst/server" \
-    "$root/gst/websocket" "$copy/gst/"
-  cp -r "$root/kernels" "$copy/"
-  [ ! -d "$root/gst/viewer" ] || cp -r "$root/gst/viewer" "$copy/gst/"
-  if ! said=$("$self" "$copy"); then
-    echo "the clean copy is not clean: $said"
-    missed=1
-    return
+  local said file=$copy/$1 new=no
+  if [ -f "$file" ]; then
+    cp "$file" "$copy/kept"
+  else
+    new=yes
+    mkdir -p "$(dirname "$file")"
+    echo '/* SPDX-License-Identifier: LGPL-2.1-or-later */' >"$file"
   fi
-  mkdir -p "$copy/$(dirname "$1")"
-  if [ ! -f "$copy/$1" ]; then
-    echo '/* SPDX-License-Identifier: LGPL-2.1-or-later */' >"$copy/$1"
-  fi
-  printf '%b\n' "$2" >>"$copy/$1"
+  printf '%b\n' "$2" >>"$file"
   if said=$("$self" "$copy"); then
     echo "not found: '$2' in $1"
     missed=1
   elif ! grep -q "^$1: " <<<"$said"; then
     echo "found, but not named: '$2' in $1: $said"
     missed=1
+  fi
+  if [ $new = yes ]; then
+    rm "$file"
+  else
+    mv "$copy/kept" "$file"
   fi
 }
 

@@ -56,7 +56,7 @@ case $3 in
     ;;
   server)
     quietly meson setup "$work/build" "$root" -Dserver=disabled \
-      -Dcuda=disabled -Dtests=disabled
+      -Dcuda=disabled -Dtests=disabled -Doptimization=0
     quietly ninja -C "$work/build"
     export GST_REGISTRY_1_0=$work/registry
     export GST_PLUGIN_PATH_1_0=$work/build/gst/plugin
