@@ -17,7 +17,7 @@ SLICES = '''
 const { Units } = await import('/fmp4.js');
 const { clip } = dreamverse;
 const parts = [clip.init.bytes,
-  ...clip.segments[0].units.slice(0, 20).map((unit) => unit.bytes)];
+  ...clip.segments[0].units.slice(0, 4).map((unit) => unit.bytes)];
 const whole = new Uint8Array(await new Blob(parts).arrayBuffer());
 const told = [];
 for (const step of [1, 7, 1000, 65536, whole.length]) {
