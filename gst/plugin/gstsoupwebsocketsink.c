@@ -667,7 +667,9 @@ gst_soup_websocket_sink_change_state (
       break;
     case GST_STATE_CHANGE_PAUSED_TO_READY:
       ws_media_reader_clear (&self->reader);
-      gst_soup_websocket_sink_post_call (self, restart_order, self, NULL);
+      /* Now: who connects from here on sees the next stream, not the error
+       * that the last one ended with. */
+      ws_hub_call (self->hub, restart_order, self);
       break;
     case GST_STATE_CHANGE_READY_TO_NULL:
       gst_soup_websocket_sink_unwatch_bus (self);
