@@ -17,15 +17,28 @@ static gchar *directory;
 static gboolean told;
 static gchar *written;
 
+/* Once, and before GLib looks where such files belong, which it does once. */
+static void
+make_directory (void)
+{
+  const gchar *place = g_getenv ("TMPDIR");
+
+  directory =
+      g_build_filename (place ? place : "/tmp", "pictures-XXXXXX", NULL);
+  ck_assert_ptr_nonnull (g_mkdtemp (directory));
+  g_setenv ("TMPDIR", directory, TRUE);
+}
+
+static void
+remove_directory (void)
+{
+  g_rmdir (directory);
+  g_free (directory);
+}
+
 static void
 set_up (void)
 {
-  /* Before GLib looks where such files belong, which it does once. */
-  directory =
-      g_build_filename (g_getenv ("TMPDIR") ? g_getenv ("TMPDIR") : "/tmp",
-          "pictures-XXXXXX", NULL);
-  ck_assert_ptr_nonnull (g_mkdtemp (directory));
-  g_setenv ("TMPDIR", directory, TRUE);
   told = FALSE;
 }
 
@@ -45,8 +58,6 @@ static void
 tear_down (void)
 {
   ck_assert_uint_eq (files_left (), 0);
-  g_rmdir (directory);
-  g_free (directory);
 }
 
 static void
@@ -350,6 +361,7 @@ main (int argc, char **argv)
   suite = suite_create ("picture");
   tcase = tcase_create ("picture");
   runner = srunner_create (suite);
+  tcase_add_unchecked_fixture (tcase, make_directory, remove_directory);
   tcase_add_checked_fixture (tcase, set_up, tear_down);
   tcase_set_timeout (tcase, 300);
   tcase_add_test (tcase, good_ones);
