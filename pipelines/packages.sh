@@ -15,7 +15,7 @@ packages_run=(gstreamer1.0-tools gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
   gstreamer1.0-libav glib-networking openssl)
 
-packages_test=(check ffmpeg python3 python3-websockets chromium chromium-driver
+packages_test=(check ffmpeg g++ python3 python3-websockets chromium chromium-driver
   clang clang-format llvm libclang-rt-14-dev shellcheck procps haproxy)
 
 # packages_missing NAME...: those that are not installed.
