@@ -6,7 +6,7 @@
 
 #include "session-walk.h"
 
-#define WALKS 4000
+#define WALKS 2000
 #define STEPS 600
 
 START_TEST (random_walks)
