@@ -173,7 +173,7 @@ read_some (DvsLink *link, guint8 *data, gsize size)
     return 0;
   link_end (link, link->payload || link->head_have
                       ? "The worker's relay ended in the middle of a message."
-                      : NULL);
+                      : "The worker's relay ended without closing.");
   return 0;
 }
 

@@ -20,7 +20,7 @@ typedef struct DvsLink DvsLink;
 typedef struct {
   void (*event) (gpointer user, JsonObject *event);
   void (*media) (gpointer user, GBytes *bytes);
-  /* Nothing more comes. @why NULL: it ended between two messages. */
+  /* Nothing more comes. @why NULL: the sink closed it, which says why. */
   void (*ended) (gpointer user, const gchar *why);
 } DvsLinkEvents;
 
