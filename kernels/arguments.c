@@ -707,6 +707,39 @@ guide (Check *c, const DvGuide *p)
   apart (c, p->out, "modality", p->modality, true);
 }
 
+static void
+merge (Check *c, const DvMerge *p)
+{
+  int64_t N, K;
+  char name[32];
+
+  tensor (c, "x", p->x, true, ANY_FLOAT, SHAPE (-1, -1));
+  if (p->n_changes < 1 || !p->changes)
+    complain (c, "there are no changes");
+  if (c->status != DV_OK)
+    return;
+  N = p->x->shape[0];
+  K = p->x->shape[1];
+  tensor (c, "out", p->out, true, FLOAT, SHAPE (N, K));
+  if (c->status != DV_OK)
+    return;
+  output (c, "out", p->out);
+  apart (c, p->out, "x", p->x, true);
+  for (int i = 0; i < p->n_changes && c->status == DV_OK; i++) {
+    const DvChange *change = &p->changes[i];
+
+    snprintf (name, sizeof name, "b of change %d", i);
+    tensor (c, name, change->b, true, ANY_FLOAT, SHAPE (N, -1));
+    not_empty (c, name, N > 0 ? change->b : NULL);
+    apart (c, p->out, name, change->b, false);
+    snprintf (name, sizeof name, "a of change %d", i);
+    if (c->status == DV_OK)
+      tensor (
+          c, name, change->a, true, ANY_FLOAT, SHAPE (change->b->shape[1], K));
+    apart (c, p->out, name, change->a, false);
+  }
+}
+
 typedef void (*CheckFunc) (Check *c, const void *args);
 
 #define OP(name, Args)                                                         \
@@ -732,6 +765,7 @@ OP (snake, DvSnake)
 OP (fir_up, DvFirUp)
 OP (pixels, DvPixels)
 OP (guide, DvGuide)
+OP (merge, DvMerge)
 
 DvStatus
 dv_check (DvOp op, const void *args, DvError *error)
@@ -754,6 +788,7 @@ dv_check (DvOp op, const void *args, DvError *error)
       [DV_OP_FIR_UP] = fir_up_args,
       [DV_OP_PIXELS] = pixels_args,
       [DV_OP_GUIDE] = guide_args,
+      [DV_OP_MERGE] = merge_args,
   };
   Check c = {.op = op, .status = DV_OK, .error = error};
 

@@ -31,6 +31,7 @@ dv_op_name (DvOp op)
       [DV_OP_FIR_UP] = "resampling",
       [DV_OP_PIXELS] = "pixels",
       [DV_OP_GUIDE] = "guidance",
+      [DV_OP_MERGE] = "merging",
   };
 
   return names[op];
@@ -104,6 +105,7 @@ FRONT (dv_snake, DvSnake, DV_OP_SNAKE)
 FRONT (dv_fir_up, DvFirUp, DV_OP_FIR_UP)
 FRONT (dv_pixels, DvPixels, DV_OP_PIXELS)
 FRONT (dv_guide, DvGuide, DV_OP_GUIDE)
+FRONT (dv_merge, DvMerge, DV_OP_MERGE)
 
 void
 dv_copy (DvStream *stream, const DvTensor *out, const DvTensor *in)

@@ -297,6 +297,25 @@ typedef struct {
   int factor, pad, cut_lo, cut_hi;
 } DvFirUp;
 
+/* A low-rank change of a matrix: scale b a. */
+typedef struct {
+  const DvTensor *b; /* [N, R] any float dtype */
+  const DvTensor *a; /* [R, K] any float dtype */
+  float scale;
+} DvChange;
+
+/* out = x + scale_0 (b_0 a_0) + scale_1 (b_1 a_1) + ..., from the left.  An
+ * entry of a product is summed from 0 in the order of r, and all is F32, each
+ * product and sum rounded on its own, the last one once more to out's dtype:
+ * every backend gives the same bits (of a NaN only that it is one).  out may
+ * be x. */
+typedef struct {
+  const DvTensor *out;     /* [N, K] */
+  const DvTensor *x;       /* [N, K] any float dtype */
+  const DvChange *changes; /* at least one */
+  int n_changes;
+} DvMerge;
+
 /* Pixels in [-1, 1] -> 8 bits: trunc (255 clamp ((x + 1) / 2, 0, 1)); a NaN
  * gives 0. rgb and the planes may each be absent. I420: limited-range BT.709
  * from the 8-bit RGB, chroma the mean of 2 x 2 pixels, integer arithmetic as
@@ -331,6 +350,7 @@ typedef enum {
   DV_OP_FIR_UP,
   DV_OP_PIXELS,
   DV_OP_GUIDE,
+  DV_OP_MERGE,
   DV_N_OPS
 } DvOp;
 
@@ -384,6 +404,10 @@ struct DvOps {
   /* Fills @w (use, compute and shape are set) from @host. */
   DvStatus (*prepare) (
       DvDevice *device, DvWeight *w, const DvTensor *host, DvError *error);
+  /* Discrete devices only; NULL elsewhere. Makes @w (use MATMUL, compute and
+   * shape are set) of @matrix, whose memory it takes: dv_weight_adopt(). */
+  DvStatus (*adopt) (
+      DvDevice *device, DvWeight *w, const DvTensor *matrix, DvError *error);
   void (*release) (DvDevice *device, DvWeight *w);
 };
 
@@ -409,6 +433,7 @@ void dv_snake (DvStream *stream, const DvSnake *args);
 void dv_fir_up (DvStream *stream, const DvFirUp *args);
 void dv_pixels (DvStream *stream, const DvPixels *args);
 void dv_guide (DvStream *stream, const DvGuide *args);
+void dv_merge (DvStream *stream, const DvMerge *args);
 
 /* Out = in, dense, host or device on either side, same dtype and count. @in may
  * be freed at once if it is ordinary host memory; dv_device_host_alloc()'s is
@@ -419,6 +444,12 @@ void dv_copy (DvStream *stream, const DvTensor *out, const DvTensor *in);
  * convolution. Release with dv_weight_clear(). */
 DvStatus dv_weight_prepare (DvDevice *device, DvWeight *w, DvUse use,
     DvDtype compute, const DvTensor *host, DvError *error);
+/* A matmul weight of what is on a discrete device already: @matrix [N, K],
+ * dense, in the dtype of the products, in memory of dv_device_alloc(), which is
+ * the weight's from then on; on failure it stays the caller's. What writes it
+ * must be done. */
+DvStatus dv_weight_adopt (
+    DvDevice *device, DvWeight *w, const DvTensor *matrix, DvError *error);
 void dv_weight_clear (DvDevice *device, DvWeight *w);
 /* Bytes that dv_weight_prepare() would take. */
 size_t dv_weight_bytes (DvDevice *device, DvUse use, DvDtype compute,

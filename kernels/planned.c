@@ -95,7 +95,7 @@ const DvOps dv_planned_ops = {
         EVERY (DV_OP_SHUFFLE), EVERY (DV_OP_GROUP_NORM), EVERY (DV_OP_MAP),
         EVERY (DV_OP_GATHER), EVERY (DV_OP_SPREAD), EVERY (DV_OP_EULER),
         EVERY (DV_OP_NOISE), EVERY (DV_OP_SNAKE), EVERY (DV_OP_FIR_UP),
-        EVERY (DV_OP_PIXELS), EVERY (DV_OP_GUIDE)},
+        EVERY (DV_OP_PIXELS), EVERY (DV_OP_GUIDE), EVERY (DV_OP_MERGE)},
     .open = planned_open,
     .alloc = planned_alloc,
     .free = planned_free,

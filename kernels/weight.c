@@ -36,6 +36,17 @@ dv_weight_prepare (DvDevice *device, DvWeight *w, DvUse use, DvDtype compute,
   return status;
 }
 
+DvStatus
+dv_weight_adopt (
+    DvDevice *device, DvWeight *w, const DvTensor *matrix, DvError *error)
+{
+  DvWeight whole = described (DV_USE_MATMUL, matrix->dtype, 2, matrix->shape);
+  DvStatus status = device->ops->adopt (device, &whole, matrix, error);
+
+  *w = status == DV_OK ? whole : (DvWeight){0};
+  return status;
+}
+
 void
 dv_weight_clear (DvDevice *device, DvWeight *w)
 {

@@ -183,7 +183,7 @@ echo "on $gpu"
 
 # ---- tests ----
 
-families='matmul attention norm conv pointwise audio'
+families='matmul attention norm conv pointwise audio merge'
 goldens=${GOLDENS:-}
 [ -n "$goldens" ] || for goldens in "$root/../shared/goldens/ltx2" \
   "$root/shared/goldens/ltx2" "$root/tests/goldens/ltx2"; do

@@ -53,6 +53,7 @@ DV_CPU_OP (noise);
 DV_CPU_OP (snake);
 DV_CPU_OP (fir_up);
 DV_CPU_OP (pixels);
+DV_CPU_OP (merge);
 
 /* Bytes of workspace. */
 size_t DV_CPU (attention_workspace) (

@@ -63,6 +63,7 @@ const DvOps DV_CPU (ops) = {
             [DV_OP_SHUFFLE] = DV_CPU (shuffle),
             [DV_OP_QK_NORM] = DV_CPU (qk_norm),
             [DV_OP_NORM] = DV_CPU (norm),
+            [DV_OP_MERGE] = DV_CPU (merge),
         },
     .open = dv_cpu_open,
     .close = dv_cpu_close,

@@ -125,6 +125,8 @@ size_t dv_cuda_weight_bytes (
     const DvDevice *device, const DvWeight *w, DvDtype host_dtype);
 DvStatus dv_cuda_prepare (
     DvDevice *device, DvWeight *w, const DvTensor *host, DvError *error);
+DvStatus dv_cuda_adopt (
+    DvDevice *device, DvWeight *w, const DvTensor *matrix, DvError *error);
 void dv_cuda_release (DvDevice *device, DvWeight *w);
 
 #endif

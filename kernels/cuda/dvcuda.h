@@ -46,6 +46,7 @@ DvStatus dv_cuda_snake (DvStream *, const void *, void *, DvError *);
 DvStatus dv_cuda_fir_up (DvStream *, const void *, void *, DvError *);
 DvStatus dv_cuda_pixels (DvStream *, const void *, void *, DvError *);
 DvStatus dv_cuda_guide (DvStream *, const void *, void *, DvError *);
+DvStatus dv_cuda_merge (DvStream *, const void *, void *, DvError *);
 
 /* Bytes of workspace, where an op wants some: the table's workspace() asks. */
 size_t dv_cuda_matmul_workspace (const DvDevice *, const DvMatmul *);
@@ -56,6 +57,7 @@ size_t dv_cuda_group_norm_workspace (const DvDevice *, const DvGroupNorm *);
 size_t dv_cuda_spread_workspace (const DvDevice *, const DvSpread *);
 size_t dv_cuda_guide_workspace (const DvDevice *, const DvGuide *);
 size_t dv_cuda_pixels_workspace (const DvDevice *, const DvPixels *);
+size_t dv_cuda_merge_workspace (const DvDevice *, const DvMerge *);
 
 /* How weights stand in device memory (weights.c prepares them so):
  *  - MATMUL: w->packed is [N, K] dense, in w->compute.

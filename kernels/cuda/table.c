@@ -26,6 +26,8 @@ workspace (const DvDevice *device, DvOp op, const void *args)
       return dv_cuda_guide_workspace (device, args);
     case DV_OP_PIXELS:
       return dv_cuda_pixels_workspace (device, args);
+    case DV_OP_MERGE:
+      return dv_cuda_merge_workspace (device, args);
     default:
       return 0;
   }
@@ -54,6 +56,7 @@ static const DvOps cuda_ops = {
             [DV_OP_FIR_UP] = dv_cuda_fir_up,
             [DV_OP_PIXELS] = dv_cuda_pixels,
             [DV_OP_GUIDE] = dv_cuda_guide,
+            [DV_OP_MERGE] = dv_cuda_merge,
         },
     .open = dv_cuda_open,
     .close = dv_cuda_close,
@@ -73,6 +76,7 @@ static const DvOps cuda_ops = {
     .fence_passed = dv_cuda_fence_passed,
     .weight_bytes = dv_cuda_weight_bytes,
     .prepare = dv_cuda_prepare,
+    .adopt = dv_cuda_adopt,
     .release = dv_cuda_release,
 };
 

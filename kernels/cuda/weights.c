@@ -225,6 +225,19 @@ dv_cuda_prepare (
   return dv_cuda_stage_run (cuda, memory, bytes, fill, &rows, error);
 }
 
+DvStatus
+dv_cuda_adopt (
+    DvDevice *device, DvWeight *w, const DvTensor *matrix, DvError *error)
+{
+  w->data = *matrix;
+  w->data.owner = DV_BORROWED;
+  w->data.data = NULL;
+  w->data.device = device;
+  w->packed = matrix->data;
+  w->packed_bytes = dv_tensor_bytes (matrix);
+  return DV_OK;
+}
+
 void
 dv_cuda_release (DvDevice *device, DvWeight *w)
 {

@@ -130,6 +130,7 @@ const DvOps dv_ref_ops = {
             [DV_OP_FIR_UP] = dv_ref_fir_up,
             [DV_OP_PIXELS] = dv_ref_pixels,
             [DV_OP_GUIDE] = dv_ref_guide,
+            [DV_OP_MERGE] = dv_ref_merge,
         },
     .open = ref_open,
     .alloc = ref_alloc,

@@ -38,6 +38,7 @@ DV_REF_OP (snake);
 DV_REF_OP (fir_up);
 DV_REF_OP (pixels);
 DV_REF_OP (guide);
+DV_REF_OP (merge);
 
 /* ---- ref.c: weights, as another CPU backend may want them too ---- */
 

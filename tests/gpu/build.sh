@@ -120,10 +120,14 @@ if [ -n "$arch" ]; then
   done
   for file in kernels/cuda/*.cu; do
     name=module/$(basename "$file" .cu)-cu
+    alike=()
+    case $file in
+      */merge.cu | */noise.cu) alike=(-fmad=false) ;;
+    esac
     printf '%s\n' "$work/$name.o" >>"$work/module.objects"
     printf '%q ' "$nvcc" -std=c++17 -O3 -Xcompiler \
-      -fPIC,-fvisibility=hidden,-fno-exceptions "${gencode[@]}" -lineinfo \
-      -c "$file" -o "$work/$name.o" >>"$jobs_file"
+      -fPIC,-fvisibility=hidden,-fno-exceptions "${gencode[@]}" "${alike[@]}" \
+      -lineinfo -c "$file" -o "$work/$name.o" >>"$jobs_file"
     echo >>"$jobs_file"
   done
 fi

@@ -4,6 +4,7 @@
  */
 #include "apart.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,10 +41,10 @@ static struct {
   Piece *pieces;
   Late *late;
   uint64_t clock; /* numbers of what is late */
-  unsigned n_late;
+  unsigned n_late, n_merges, failing_merge;
   int open;
   bool unlocked, disabled;
-} apart = {.limit = MOST};
+} apart = {.limit = MOST, .failing_merge = UINT_MAX};
 
 DvDevice *__real_dv_device_open (const DvDeviceSpec *spec, DvError *error);
 DvDevice *__wrap_dv_device_open (const DvDeviceSpec *spec, DvError *error);
@@ -72,6 +73,18 @@ unsigned
 apart_late (void)
 {
   return apart.n_late;
+}
+
+unsigned
+apart_merges (void)
+{
+  return apart.n_merges;
+}
+
+void
+apart_fail_merge (unsigned n)
+{
+  apart.failing_merge = apart.n_merges + n;
 }
 
 /* ---- memory ---- */
@@ -331,6 +344,26 @@ apart_prepare (
   return DV_OK;
 }
 
+/* The device below packs what is in the host's memory. */
+static DvStatus
+apart_adopt (
+    DvDevice *device, DvWeight *w, const DvTensor *matrix, DvError *error)
+{
+  DvTensor host = dv_tensor_new (matrix->dtype, 2, matrix->shape);
+  DvStatus status;
+
+  if (!host.data)
+    return dv_fail (error, DV_ERROR_MEMORY, "adopt", "no memory left");
+  unlock ();
+  memcpy (host.data, matrix->data, dv_tensor_bytes (matrix));
+  lock ();
+  status = apart_prepare (device, w, &host, error);
+  dv_tensor_clear (&host);
+  if (status == DV_OK)
+    apart_free (device, matrix->data);
+  return status;
+}
+
 static void
 apart_release (DvDevice *device, DvWeight *w)
 {
@@ -413,6 +446,15 @@ OP (snake, DV_OP_SNAKE)
 OP (fir_up, DV_OP_FIR_UP)
 OP (guide, DV_OP_GUIDE)
 
+static DvStatus
+apart_merge (
+    DvStream *stream, const void *args, void *workspace, DvError *error)
+{
+  if (apart.n_merges++ == apart.failing_merge)
+    return dv_fail (error, DV_ERROR_DEVICE, "merging", "so it was wanted");
+  return apart_op (DV_OP_MERGE, stream, args, workspace, error);
+}
+
 static const DvOpFunc entries[DV_N_OPS] = {
     [DV_OP_MATMUL] = apart_matmul,
     [DV_OP_ATTENTION] = apart_attention,
@@ -431,6 +473,7 @@ static const DvOpFunc entries[DV_N_OPS] = {
     [DV_OP_FIR_UP] = apart_fir_up,
     [DV_OP_PIXELS] = apart_pixels,
     [DV_OP_GUIDE] = apart_guide,
+    [DV_OP_MERGE] = apart_merge,
 };
 
 DvDevice *
@@ -462,6 +505,7 @@ __wrap_dv_device_open (const DvDeviceSpec *spec, DvError *error)
   apart.table.fence_passed = apart_fence_passed;
   apart.table.weight_bytes = apart_weight_bytes;
   apart.table.prepare = apart_prepare;
+  apart.table.adopt = apart_adopt;
   apart.table.release = apart_release;
   device->ops = &apart.table;
   device->discrete = true;

@@ -26,6 +26,10 @@ void apart_unlock (void);
 /* Bytes in use, and the most that ever were since apart_limit(). */
 uint64_t apart_used (void);
 uint64_t apart_peak (void);
+/* Changes that the device merged; and the @n-th from now on (0: the next one)
+ * fails. */
+unsigned apart_merges (void);
+void apart_fail_merge (unsigned n);
 /* Copies to the host that waited until they were asked for. */
 unsigned apart_late (void);
 

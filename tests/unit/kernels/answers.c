@@ -253,6 +253,52 @@ START_TEST (pixels)
 }
 END_TEST
 
+START_TEST (changes_of_a_matrix)
+{
+  float x[] = {1, 2, 3, 4}, b[] = {1, 2}, a[] = {1, -1}, out[4];
+  float b2[] = {1, 0, 0, 1}, a2[] = {10, 20, 30, 40};
+  DvTensor tx = DV_TENSOR (x, DV_F32, 2, 2), to = DV_TENSOR (out, DV_F32, 2, 2);
+  DvTensor tb = DV_TENSOR (b, DV_F32, 2, 1), ta = DV_TENSOR (a, DV_F32, 1, 2);
+  DvTensor tb2 = DV_TENSOR (b2, DV_F32, 2, 2);
+  DvTensor ta2 = DV_TENSOR (a2, DV_F32, 2, 2);
+  DvChange changes[] = {{&tb, &ta, 2}, {&tb2, &ta2, 0.5f}};
+
+  open_device (_i);
+  dv_merge (stream,
+      &(DvMerge){.out = &to, .x = &tx, .changes = changes, .n_changes = 1});
+  expect (out, (float[]){3, 0, 7, 0}, 4);
+  dv_merge (stream,
+      &(DvMerge){.out = &tx, .x = &tx, .changes = changes, .n_changes = 2});
+  expect (x, (float[]){8, 10, 22, 20}, 4);
+  close_device ();
+}
+END_TEST
+
+/* Near 256 a BF16 has room for every other whole number: 256 + 0.75 would be
+ * 256 again, and 257.5 is 258. */
+START_TEST (changes_are_rounded_once)
+{
+  float x = 256, one = 1, small = 0.75f;
+  uint16_t out = 0;
+  DvTensor tx = DV_TENSOR (&x, DV_F32, 1, 1),
+           to = DV_TENSOR (&out, DV_BF16, 1, 1);
+  DvTensor tb = DV_TENSOR (&one, DV_F32, 1, 1);
+  DvTensor ta = DV_TENSOR (&small, DV_F32, 1, 1);
+  DvChange changes[] = {{&tb, &ta, 1}, {&tb, &ta, 1}};
+
+  open_device (_i);
+  dv_merge (stream,
+      &(DvMerge){.out = &to, .x = &tx, .changes = changes, .n_changes = 1});
+  dv_stream_status (stream, NULL);
+  ck_assert_float_eq (dv_f32_from_bf16 (out), 256);
+  dv_merge (stream,
+      &(DvMerge){.out = &to, .x = &tx, .changes = changes, .n_changes = 2});
+  dv_stream_status (stream, NULL);
+  ck_assert_float_eq (dv_f32_from_bf16 (out), 258);
+  close_device ();
+}
+END_TEST
+
 /* The generator's published answers (Random123's kat_vectors). */
 START_TEST (philox)
 {
@@ -308,6 +354,8 @@ main (void)
   tcase_add_loop_test (tests, steps_of_a_flow, 0, 2);
   tcase_add_loop_test (tests, resampling, 0, 2);
   tcase_add_loop_test (tests, pixels, 0, 2);
+  tcase_add_loop_test (tests, changes_of_a_matrix, 0, 2);
+  tcase_add_loop_test (tests, changes_are_rounded_once, 0, 2);
   tcase_add_test (tests, philox);
   srunner_run_all (runner, CK_ENV);
   failed = srunner_ntests_failed (runner);

@@ -382,6 +382,34 @@ run_pixels (Rig *rig, int side)
                          .stride = {1920, 960, 960}});
 }
 
+static void
+make_merge (Rig *rig, DvDtype dtype)
+{
+  rig_normal (rig, dtype, 1, SHAPE (1024, 4096));
+  rig_normal (rig, dtype, 1, SHAPE (1024, 64));
+  rig_normal (rig, dtype, 1, SHAPE (64, 4096));
+  rig_out (rig, dtype, SHAPE (1024, 4096));
+}
+
+static void
+make_merge_large (Rig *rig, DvDtype dtype)
+{
+  rig_normal (rig, dtype, 1, SHAPE (16384, 4096));
+  rig_normal (rig, dtype, 1, SHAPE (16384, 384));
+  rig_normal (rig, dtype, 1, SHAPE (384, 4096));
+  rig_out (rig, dtype, SHAPE (16384, 4096));
+}
+
+static void
+run_merge (Rig *rig, int side)
+{
+  dv_merge (
+      STREAM, &(DvMerge){.out = T (3),
+                  .x = T (0),
+                  .changes = &(DvChange){.b = T (1), .a = T (2), .scale = 0.5f},
+                  .n_changes = 1});
+}
+
 #define MIB (1024.0 * 1024)
 #define VIDEO (4.0 * 80 * 128 * 128)
 
@@ -443,6 +471,10 @@ static const Bench benches[] = {
     {"noise of 1000000", make_noise, run_noise, 0, 4e6, DV_F32},
     {"pixels 1088x1920", make_pixels, run_pixels, 0, 1088.0 * 1920 * 13.5,
         DV_F32},
+    {"merging rank 64, 1024x4096", make_merge, run_merge,
+        2.0 * 1024 * 4096 * 64, 0, DV_BF16},
+    {"merging rank 384, 16384x4096", make_merge_large, run_merge,
+        2.0 * 16384 * 4096 * 384, 0, DV_BF16, true},
     {"attention 8160, 32 of 128", make_attention_self, run_attention,
         4.0 * 8160 * 8160 * 4096, 0, DV_BF16, true},
     {"attention 32640 of 1024, 32 of 128", make_attention_text, run_attention,

@@ -28,7 +28,7 @@ static const struct {
   void (*cases) (Rig *rig);
 } families[] = {{"matmul", rig_matmul}, {"attention", rig_attention},
     {"norm", rig_norm}, {"conv", rig_conv}, {"pointwise", rig_pointwise},
-    {"audio", rig_audio}};
+    {"audio", rig_audio}, {"merge", rig_merge}};
 #define N_FAMILIES ((int)(sizeof families / sizeof *families))
 
 /* The backend that the command line names; NULL: all that can be opened. */

@@ -83,6 +83,45 @@ START_TEST (arguments_that_do_not_fit_are_named)
 }
 END_TEST
 
+START_TEST (changes_that_do_not_fit_are_named)
+{
+  float memory[64] = {0};
+  DvTensor x = DV_TENSOR (memory, DV_F32, 4, 3);
+  DvTensor out = DV_TENSOR (memory + 16, DV_F32, 4, 3);
+  DvTensor b = DV_TENSOR (memory + 32, DV_F32, 4, 2);
+  DvTensor a = DV_TENSOR (memory + 40, DV_F32, 2, 3);
+  DvTensor none = DV_TENSOR (memory + 40, DV_F32, 4, 0);
+  DvTensor half = DV_TENSOR (memory + 16, DV_F16, 4, 3);
+  DvTensor inside = DV_TENSOR (memory + 18, DV_F32, 2, 3);
+  DvChange changes[] = {{&b, &a, 1}, {&a, &b, 1}, {&none, &a, 1},
+      {&b, &inside, 1}, {&b, NULL, 1}};
+  DvMerge args = {.out = &out, .x = &x, .changes = changes};
+
+  dv_merge (stream, &args);
+  refused ((const char *[3]){"merging", "there are no changes"});
+  args.n_changes = 2;
+  dv_merge (stream, &args);
+  refused ((const char *[3]){"b of change 1 is f32 [2, 3]", "[4, any]"});
+  args.n_changes = 1;
+  args.changes = changes + 2;
+  dv_merge (stream, &args);
+  refused ((const char *[3]){"b of change 0 is empty"});
+  args.changes = changes + 3;
+  dv_merge (stream, &args);
+  refused ((const char *[3]){"out overlaps a of change 0"});
+  args.changes = changes + 4;
+  dv_merge (stream, &args);
+  refused ((const char *[3]){"a of change 0 is missing"});
+  args.changes = changes;
+  args.out = &half;
+  dv_merge (stream, &args);
+  refused ((const char *[3]){"out is f16 [4, 3]", "f32 or bf16"});
+  args.out = &out;
+  dv_merge (stream, &args);
+  ck_assert_int_eq (dv_stream_status (stream, NULL), DV_OK);
+}
+END_TEST
+
 START_TEST (weights_and_windows_that_do_not_fit_are_named)
 {
   float memory[64] = {0};
@@ -202,6 +241,7 @@ main (void)
   suite_add_tcase (suite, memory);
   tcase_add_checked_fixture (tests, set_up, tear_down);
   tcase_add_test (tests, arguments_that_do_not_fit_are_named);
+  tcase_add_test (tests, changes_that_do_not_fit_are_named);
   tcase_add_test (tests, weights_and_windows_that_do_not_fit_are_named);
   tcase_add_test (tests, an_empty_output_is_nothing_to_do);
   tcase_add_test (tests, a_dry_stream_touches_nothing);

@@ -105,5 +105,6 @@ void rig_norm (Rig *rig);
 void rig_conv (Rig *rig);
 void rig_pointwise (Rig *rig);
 void rig_audio (Rig *rig);
+void rig_merge (Rig *rig);
 
 #endif
