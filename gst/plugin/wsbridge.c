@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "wsframe.h"
+#include "wssource.h"
 
 /* Of each end: more would only hide how far behind a viewer is. */
 #define BUFFER (64 * 1024)
@@ -27,21 +28,12 @@ typedef struct {
   GByteArray *got; /* from the relay, not sent on */
 } Bridge;
 
-static void
-drop_source (GSource **source)
-{
-  if (*source) {
-    g_source_destroy (*source);
-    g_clear_pointer (source, g_source_unref);
-  }
-}
-
 /* No more to or from the relay. */
 static void
 bridge_leave_relay (Bridge *bridge)
 {
-  drop_source (&bridge->in);
-  drop_source (&bridge->out);
+  ws_source_drop (&bridge->in);
+  ws_source_drop (&bridge->out);
   if (bridge->socket)
     g_socket_close (bridge->socket, NULL);
   g_clear_object (&bridge->socket);
@@ -144,7 +136,7 @@ bridge_written (GObject *stream, gpointer user_data)
 {
   Bridge *bridge = bridge_ref (user_data);
 
-  drop_source (&bridge->out);
+  ws_source_drop (&bridge->out);
   bridge_listen (bridge);
   bridge_unref (bridge);
   return G_SOURCE_REMOVE;
@@ -159,7 +151,7 @@ bridge_wait_written (Bridge *bridge)
   GIOStream *stream =
       soup_websocket_connection_get_io_stream (bridge->connection);
 
-  drop_source (&bridge->in);
+  ws_source_drop (&bridge->in);
   if (bridge->out)
     return;
   bridge->out = g_pollable_output_stream_create_source (

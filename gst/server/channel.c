@@ -7,10 +7,11 @@
 #include "channel.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "wssource.h"
 
 /* Messages in one go, so that one who floods does not keep the others out. */
 #define READ_TURN 32
@@ -45,14 +46,6 @@ dvs_channel_pair (int ends[2], GError **error)
 }
 
 static void
-drop_source (GSource **source)
-{
-  if (*source)
-    g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
-}
-
-static void
 packet_free (gpointer data)
 {
   Packet *packet = data;
@@ -73,9 +66,9 @@ channel_unref (DvsChannel *channel)
 static void
 channel_shut (DvsChannel *channel)
 {
-  drop_source (&channel->readable);
-  drop_source (&channel->writable);
-  drop_source (&channel->failed);
+  ws_source_drop (&channel->readable);
+  ws_source_drop (&channel->writable);
+  ws_source_drop (&channel->failed);
   g_queue_clear_full (&channel->queue, packet_free);
   if (channel->fd >= 0)
     close (channel->fd);
@@ -107,7 +100,7 @@ channel_fail (DvsChannel *channel, const gchar *why)
   if (channel->failed)
     return;
   channel->why = why;
-  drop_source (&channel->writable);
+  ws_source_drop (&channel->writable);
   channel->failed = g_idle_source_new ();
   g_source_set_priority (channel->failed, G_PRIORITY_DEFAULT);
   g_source_set_callback (channel->failed, tell_failed, channel, NULL);
@@ -240,12 +233,10 @@ channel_pump (DvsChannel *channel)
       channel_fail (channel, "A message to a worker cannot be sent.");
   }
   if (!packet) {
-    drop_source (&channel->writable);
+    ws_source_drop (&channel->writable);
   } else if (!channel->writable) {
-    channel->writable = g_unix_fd_source_new (channel->fd, G_IO_OUT);
-    g_source_set_callback (channel->writable,
-        (GSourceFunc)(void (*) (void))channel_writable, channel, NULL);
-    g_source_attach (channel->writable, NULL);
+    channel->writable = ws_source_watch (
+        NULL, channel->fd, G_IO_OUT, channel_writable, channel);
   }
 }
 
@@ -296,10 +287,8 @@ dvs_channel_new (int fd, const DvsChannelEvents *events, gpointer user)
   channel->events = events;
   channel->user = user;
   g_queue_init (&channel->queue);
-  channel->readable = g_unix_fd_source_new (fd, G_IO_IN | G_IO_HUP | G_IO_ERR);
-  g_source_set_callback (channel->readable,
-      (GSourceFunc)(void (*) (void))channel_readable, channel, NULL);
-  g_source_attach (channel->readable, NULL);
+  channel->readable = ws_source_watch (
+      NULL, fd, G_IO_IN | G_IO_HUP | G_IO_ERR, channel_readable, channel);
   return channel;
 }
 

@@ -10,13 +10,13 @@
 #include "link.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "channel.h"
 #include "wsframe.h"
+#include "wssource.h"
 
 /* Bytes in one go, so that one slot does not keep the others out. */
 #define READ_TURN (1024 * 1024)
@@ -39,14 +39,6 @@ struct DvsLink {
 };
 
 static void
-drop_source (GSource **source)
-{
-  if (*source)
-    g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
-}
-
-static void
 link_unref (DvsLink *link)
 {
   if (--link->refs == 0)
@@ -56,8 +48,8 @@ link_unref (DvsLink *link)
 static void
 link_shut (DvsLink *link)
 {
-  drop_source (&link->readable);
-  drop_source (&link->pong);
+  ws_source_drop (&link->readable);
+  ws_source_drop (&link->pong);
   g_clear_pointer (&link->payload, g_free);
   if (link->fd >= 0)
     close (link->fd);
@@ -221,13 +213,11 @@ dvs_link_set_reading (DvsLink *link, gboolean reading)
   if (link->reading == reading || link->fd < 0)
     return;
   link->reading = reading;
-  drop_source (&link->readable);
+  ws_source_drop (&link->readable);
   if (!reading)
     return;
-  link->readable = g_unix_fd_source_new (link->fd, G_IO_IN | G_IO_HUP);
-  g_source_set_callback (
-      link->readable, (GSourceFunc)(void (*) (void))link_readable, link, NULL);
-  g_source_attach (link->readable, NULL);
+  link->readable =
+      ws_source_watch (NULL, link->fd, G_IO_IN | G_IO_HUP, link_readable, link);
 }
 
 gboolean

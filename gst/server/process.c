@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "wssource.h"
 
 /* One that was asked to go, or closed its channel, has this long. */
 #define GO_MS 1000
@@ -80,15 +81,6 @@ take_text (DvsProcess *process, const gchar *text, gsize size)
   }
 }
 
-static void
-errors_shut (DvsProcess *process)
-{
-  if (process->errors) {
-    g_source_destroy (process->errors);
-    g_clear_pointer (&process->errors, g_source_unref);
-  }
-}
-
 /* Bytes read; at most 0: none now, or no more. */
 static gssize
 read_errors (DvsProcess *process)
@@ -100,7 +92,7 @@ read_errors (DvsProcess *process)
     take_text (process, text, (gsize)got);
   } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
     say_line (process);
-    errors_shut (process);
+    ws_source_drop (&process->errors);
   }
   return got;
 }
@@ -120,11 +112,8 @@ listen_to_errors (DvsProcess *process)
   process->error_fd =
       g_file_descriptor_based_get_fd (G_FILE_DESCRIPTOR_BASED (stream));
   g_unix_set_fd_nonblocking (process->error_fd, TRUE, NULL);
-  process->errors =
-      g_unix_fd_source_new (process->error_fd, G_IO_IN | G_IO_HUP);
-  g_source_set_callback (process->errors,
-      (GSourceFunc)(void (*) (void))errors_readable, process, NULL);
-  g_source_attach (process->errors, NULL);
+  process->errors = ws_source_watch (
+      NULL, process->error_fd, G_IO_IN | G_IO_HUP, errors_readable, process);
 }
 
 /* ---- how it died ---- */
@@ -189,7 +178,7 @@ child_gone (GObject *object, GAsyncResult *result, gpointer data)
   while (process->errors && read_errors (process) > 0)
     ;
   say_line (process);
-  errors_shut (process);
+  ws_source_drop (&process->errors);
   /* What it said before it died comes first. */
   if (process->channel == NULL)
     tell_death (process);

@@ -7,11 +7,12 @@
 #include "wspoll.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "wssource.h"
 
 #define TURN 64 /* sockets served before the main context gets its turn */
 
@@ -22,15 +23,6 @@ struct WsPoll {
   struct epoll_event events[TURN];
   gint n_events; /* of the turn that is running */
 };
-
-static void
-drop_source (GSource **source)
-{
-  if (*source) {
-    g_source_destroy (*source);
-    g_clear_pointer (source, g_source_unref);
-  }
-}
 
 /* Writing is asked for once at a time. */
 static void
@@ -77,10 +69,8 @@ ws_poll_new (GMainContext *context)
   poll->fd = epoll_create1 (EPOLL_CLOEXEC);
   if (poll->fd < 0)
     return poll;
-  poll->source = g_unix_fd_source_new (poll->fd, G_IO_IN);
-  g_source_set_callback (
-      poll->source, (GSourceFunc)(void (*) (void))poll_dispatch, poll, NULL);
-  g_source_attach (poll->source, context);
+  poll->source =
+      ws_source_watch (context, poll->fd, G_IO_IN, poll_dispatch, poll);
   return poll;
 }
 
@@ -89,7 +79,7 @@ ws_poll_free (WsPoll *poll)
 {
   if (poll == NULL)
     return;
-  drop_source (&poll->source);
+  ws_source_drop (&poll->source);
   g_main_context_unref (poll->context);
   if (poll->fd >= 0)
     close (poll->fd);
@@ -239,8 +229,8 @@ ws_watch_clear (WsWatch *watch)
 {
   gint i;
 
-  drop_source (&watch->in_source);
-  drop_source (&watch->out_source);
+  ws_source_drop (&watch->in_source);
+  ws_source_drop (&watch->out_source);
   watch->reading = watch->writing = FALSE;
   if (watch->poll == NULL || watch->fd < 0)
     return;
