@@ -7,6 +7,7 @@
 #include "gstsoupwebsocketsink.h"
 
 #include "gstdreamverse.h"
+#include "wswait.h"
 
 GST_DEBUG_CATEGORY_EXTERN (gst_soup_websocket_sink_debug);
 #define GST_CAT_DEFAULT gst_soup_websocket_sink_debug

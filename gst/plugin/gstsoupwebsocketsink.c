@@ -39,6 +39,7 @@
 
 #include "gstdreamverse.h"
 #include "wshttp.h"
+#include "wswait.h"
 
 GST_DEBUG_CATEGORY (gst_soup_websocket_sink_debug);
 #define GST_CAT_DEFAULT gst_soup_websocket_sink_debug

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * One path of a port: the ring of a sink's stream and the viewers that watch
- * it. Decides where a viewer starts, what happens to one that is slow, and
- * when everything that was promised is out.
+ * it. wsplace.h has where in the stream each of them is, wswait.h how the
+ * sink's threads wait for them.
  *
  * Threads: the relay thread, or who stands in for it, except where a function
  * says otherwise.
@@ -103,12 +103,7 @@ void ws_endpoint_fail (WsEndpoint *endpoint, gchar *text);
 /* A new start: forgets the stream, keeps the viewers. */
 void ws_endpoint_restart (WsEndpoint *endpoint);
 
-/* Sink's threads: waits for room in the hand-over, and for viewers that are to
- * be waited for; FALSE when flushing. */
-gboolean ws_endpoint_hand_over (WsEndpoint *endpoint, gsize size);
-/* Relay thread: TRUE if that was all that is on its way. */
-gboolean ws_endpoint_taken (WsEndpoint *endpoint, gsize size);
-/* Relay thread: writes what was pushed at once, instead of in its next round,
+/* Writes what was pushed at once, instead of in the relay thread's next round,
  * each of which costs a look at every viewer's socket. */
 void ws_endpoint_pump_now (WsEndpoint *endpoint);
 /* Between these what is pushed waits; ws_endpoint_end_hold() writes it to the
@@ -117,12 +112,5 @@ void ws_endpoint_pump_now (WsEndpoint *endpoint);
  * stands in for it (wshub.h). FALSE if there are too many viewers for that. */
 gboolean ws_endpoint_begin_hold (WsEndpoint *endpoint);
 void ws_endpoint_end_hold (WsEndpoint *endpoint, GPtrArray *spent);
-void ws_endpoint_set_flushing (WsEndpoint *endpoint, gboolean flushing);
-/* Sink's threads: waits until every viewer that still reads has everything,
- * for at most @patience us; with WAIT for all, and, with @patience < 0, until
- * flushing. */
-gboolean ws_endpoint_drain (WsEndpoint *endpoint, gint64 patience);
-/* The same until every viewer has gone and its connection is closed. */
-gboolean ws_endpoint_wait_empty (WsEndpoint *endpoint, gint64 patience);
 
 #endif

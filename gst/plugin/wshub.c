@@ -6,6 +6,7 @@
 
 #include "wshttp.h"
 #include "wslisten.h"
+#include "wswait.h"
 
 #define CLOSING_PATIENCE G_USEC_PER_SEC
 
