@@ -113,7 +113,10 @@ if [ -n "$arch" ]; then
   cuda=$(dirname "$(dirname "$(readlink -f "$(command -v "$nvcc")")")")
   gencode=()
   for one in $arch; do
-    gencode+=("-gencode=arch=compute_$one,code=sm_$one")
+    # As meson.build does: from the PTX of sm_80 where no letter forbids it.
+    from=80
+    [ "$one" = "${one%[a-z]}" ] || from=$one
+    gencode+=("-gencode=arch=compute_$from,code=sm_$one")
   done
   for file in kernels/cuda/*.c; do
     object "$file" "module/$(basename "$file" .c)" -isystem "$cuda/include"
