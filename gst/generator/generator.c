@@ -114,6 +114,17 @@ dv_session_load (
 }
 
 DvStatus
+dv_session_prepare (DvSession *session, const char *prompt,
+    bool (*cancelled) (void *user), void *user, DvError *error)
+{
+  const DvGenerator *generator = session->model->generator;
+
+  if (!session->model->info.prepares)
+    return DV_OK;
+  return generator->session_prepare (session, prompt, cancelled, user, error);
+}
+
+DvStatus
 dv_session_step (DvSession *session, const DvRequest *request,
     const DvSink *sink, DvReport *report, DvError *error)
 {

@@ -7,8 +7,8 @@
  * makes one segment and hands it to the caller's *sink* while it is made.
  *
  * Threads: a model may be used by any number of threads; a session belongs to
- * one thread at a time.  Sink callbacks are called on the thread that called
- * dv_session_step().
+ * one thread at a time, but for dv_session_prepare().  Sink callbacks are
+ * called on the thread that called dv_session_step().
  */
 #ifndef DV_GENERATOR_H
 #define DV_GENERATOR_H
@@ -66,6 +66,8 @@ typedef struct {
   uint32_t max_size;  /* largest width and height, pixels */
   uint32_t sample_rate; /* Hz, of the samples handed to commit_audio */
   uint32_t channels;    /* interleaved */
+  bool prepares;        /* dv_session_prepare() works beside a step: whoever
+                         * knows a prompt early does well to tell it */
 } DvModelInfo;
 
 /* Opens (or refuses, with numbers, what memory cannot hold). Returns a new
@@ -76,8 +78,8 @@ void dv_model_unref (DvModel *model);
 const DvModelInfo *dv_model_info (const DvModel *model);
 
 /* Replaces the LoRAs that are merged into the weights; with @n 0 they are again
- * what the files hold, exactly. No step may be running. On failure the weights
- * are as they were. */
+ * what the files hold, exactly. No step may be running, and nothing be
+ * prepared. On failure the weights are as they were. */
 DvStatus dv_model_set_loras (
     DvModel *model, const DvLoraSpec *loras, size_t n, DvError *error);
 
@@ -215,6 +217,18 @@ DvStatus dv_session_save (
     DvSession *session, uint8_t **data, size_t *size, DvError *error);
 DvStatus dv_session_load (
     DvSession *session, const uint8_t *data, size_t size, DvError *error);
+
+/* Computes what a segment of @prompt will need of it, so that the step which is
+ * given it finds that ready: a neural model's text contexts. May be called from
+ * any thread, also while a step of the session runs, beside which it then
+ * computes; calls wait for each other. What steps make is the same with it and
+ * without. Does nothing where the model's info says that it does not prepare.
+ * @cancelled (may be NULL) is looked at as in a step: true ends it with
+ * DV_CANCELLED. After a failure the step computes for itself, and says why if
+ * it fails too. The session must not be freed meanwhile, nor its model's LoRAs
+ * be replaced. */
+DvStatus dv_session_prepare (DvSession *session, const char *prompt,
+    bool (*cancelled) (void *user), void *user, DvError *error);
 
 /* Makes one segment. When it returns DV_OK the continuation state is saved in
  * the session and @report (may be NULL) holds the timings. After anything

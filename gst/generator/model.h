@@ -24,6 +24,9 @@ typedef struct {
       DvSession *session, uint8_t **data, size_t *size, DvError *error);
   DvStatus (*session_load) (
       DvSession *session, const uint8_t *data, size_t size, DvError *error);
+  /* NULL: nothing is prepared. */
+  DvStatus (*session_prepare) (DvSession *session, const char *prompt,
+      bool (*cancelled) (void *user), void *user, DvError *error);
   DvStatus (*session_step) (DvSession *session, const DvRequest *request,
       const DvSink *sink, DvReport *report, DvError *error);
 } DvGenerator;

@@ -5,6 +5,7 @@
 #include "apart.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,10 @@ typedef struct Late {
   struct Late *next;
   uint8_t data[];
 } Late;
+
+/* Held while anything here is looked at, and by the ops too: one runs at a
+ * time, whichever thread's. */
+static pthread_mutex_t gate = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 
 static struct {
   const DvOps *under; /* the table of the device below */
@@ -104,6 +109,7 @@ apart_unlock (void)
 static void
 unlock (void)
 {
+  pthread_mutex_lock (&gate);
   if (apart.open++ == 0)
     mprotect (apart.base, MOST, PROT_READ | PROT_WRITE);
 }
@@ -113,6 +119,7 @@ lock (void)
 {
   if (--apart.open == 0 && !apart.unlocked)
     mprotect (apart.base, MOST, PROT_NONE);
+  pthread_mutex_unlock (&gate);
 }
 
 static bool
@@ -123,8 +130,9 @@ inside (const void *memory)
   return at >= apart.base && at < apart.base + MOST;
 }
 
+/* The first gap that is large enough. */
 static void *
-apart_alloc (DvDevice *device, size_t bytes)
+take_piece (size_t bytes)
 {
   size_t padded = (bytes + GRAIN - 1) / GRAIN * GRAIN;
   Piece **link = &apart.pieces, *piece;
@@ -145,34 +153,47 @@ apart_alloc (DvDevice *device, size_t bytes)
   if (apart.used > apart.peak)
     apart.peak = apart.used;
   /* What was there before means nothing. */
-  unlock ();
   memset (at, 0xff, padded < 4096 ? padded : 4096);
-  lock ();
   return at;
+}
+
+static void *
+apart_alloc (DvDevice *device, size_t bytes)
+{
+  void *memory;
+
+  unlock ();
+  memory = take_piece (bytes);
+  lock ();
+  return memory;
 }
 
 static void
 apart_free (DvDevice *device, void *memory)
 {
-  for (Piece **link = &apart.pieces; *link; link = &(*link)->next) {
-    Piece *piece = *link;
+  Piece **link = &apart.pieces, *piece;
 
-    if (piece->at != memory)
-      continue;
-    *link = piece->next;
-    apart.used -= piece->bytes;
-    free (piece);
-    return;
+  pthread_mutex_lock (&gate);
+  while (*link && (*link)->at != memory)
+    link = &(*link)->next;
+  piece = *link;
+  if (!piece) {
+    fprintf (stderr, "apart: what is freed is not the device's\n");
+    abort ();
   }
-  fprintf (stderr, "apart: what is freed is not the device's\n");
-  abort ();
+  *link = piece->next;
+  apart.used -= piece->bytes;
+  free (piece);
+  pthread_mutex_unlock (&gate);
 }
 
 static void
 apart_memory (DvDevice *device, uint64_t *available, uint64_t *total)
 {
+  pthread_mutex_lock (&gate);
   *available = apart.limit - apart.used;
   *total = apart.limit;
+  pthread_mutex_unlock (&gate);
 }
 
 /* ---- what arrives late ---- */
@@ -185,6 +206,7 @@ put_off (const DvStream *stream, uint8_t *to, int64_t stride,
 
   if (!late)
     return DV_ERROR_MEMORY;
+  pthread_mutex_lock (&gate);
   *late = (Late){.stream = stream,
       .to = to,
       .stride = stride,
@@ -197,6 +219,7 @@ put_off (const DvStream *stream, uint8_t *to, int64_t stride,
     link = &(*link)->next;
   *link = late;
   apart.n_late++;
+  pthread_mutex_unlock (&gate);
   return DV_OK;
 }
 
@@ -204,6 +227,7 @@ put_off (const DvStream *stream, uint8_t *to, int64_t stride,
 static void
 arrive (const DvStream *stream, uint64_t number)
 {
+  pthread_mutex_lock (&gate);
   for (Late **link = &apart.late; *link;) {
     Late *late = *link;
 
@@ -217,6 +241,7 @@ arrive (const DvStream *stream, uint64_t number)
     *link = late->next;
     free (late);
   }
+  pthread_mutex_unlock (&gate);
 }
 
 static DvStatus
@@ -266,7 +291,9 @@ apart_fence_close (DvFence *fence)
 static DvStatus
 apart_fence_record (DvFence *fence, DvStream *stream, DvError *error)
 {
+  pthread_mutex_lock (&gate);
   *(Mark *)fence->priv = (Mark){stream, apart.clock, 0};
+  pthread_mutex_unlock (&gate);
   return DV_OK;
 }
 

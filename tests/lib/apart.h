@@ -7,7 +7,8 @@
  *
  * Programs that link it (-Wl,--wrap=dv_device_open) get every device so.
  *
- * Threads: one device of a process, one thread at a time.
+ * Threads: one device of a process, from any thread; its limits and counts from
+ * one.
  */
 #ifndef APART_H
 #define APART_H

@@ -119,6 +119,9 @@ typedef struct {
   uint64_t cache;       /* contexts of prompts, text keys and values */
   uint64_t state;       /* what one segment leaves to the next, twice */
   uint64_t slots;       /* where parked layers are brought to */
+  uint64_t ahead;       /* activations of a prompt that is encoded beside a
+                         * step; 0: none is */
+  uint64_t ahead_slots; /* where its parked layers are brought to */
   uint64_t reserve;     /* discrete devices: of the driver, and for pieces */
   uint64_t needed;      /* weights that stay and all of the above, but the
                          * state where the device is discrete */
@@ -170,6 +173,21 @@ void dv_ltx2_plan_say (const DvLtx2 *model, const DvPlan *plan);
 DvStatus dv_ltx2_measure (const DvLtx2 *model, const DvLtx2Parts *parts,
     const DvLtx2Sizes *sizes, uint64_t *bytes, DvError *error);
 
+/* ahead.c: the next prompt, encoded beside a step. */
+typedef struct DvLtx2Ahead DvLtx2Ahead;
+
+/* For one session of @model. */
+DvLtx2Ahead *dv_ltx2_ahead_new (const DvLtx2 *model, DvError *error);
+/* NULL is nothing, here and below. */
+void dv_ltx2_ahead_free (DvLtx2Ahead *ahead);
+/* Between these two nobody encodes ahead, and the cache may be replaced. */
+void dv_ltx2_ahead_hold (DvLtx2Ahead *ahead);
+void dv_ltx2_ahead_release (DvLtx2Ahead *ahead);
+/* The contexts of @prompt into *@texts, unless they are there. */
+DvStatus dv_ltx2_ahead_encode (DvLtx2Ahead *ahead, DvTextCache *const *texts,
+    const char *prompt, bool (*cancelled) (void *user), void *user,
+    DvError *error);
+
 /* session.c */
 DvSession *dv_ltx2_session_new (DvModel *model, DvError *error);
 void dv_ltx2_session_free (DvSession *session);
@@ -178,6 +196,8 @@ DvStatus dv_ltx2_session_save (
     DvSession *session, uint8_t **data, size_t *size, DvError *error);
 DvStatus dv_ltx2_session_load (
     DvSession *session, const uint8_t *data, size_t size, DvError *error);
+DvStatus dv_ltx2_session_prepare (DvSession *session, const char *prompt,
+    bool (*cancelled) (void *user), void *user, DvError *error);
 DvStatus dv_ltx2_session_step (DvSession *session, const DvRequest *request,
     const DvSink *sink, DvReport *report, DvError *error);
 

@@ -109,6 +109,7 @@ show_audio (DvMaking *making, const char *name, const DvTensor *x)
 typedef struct {
   DvTensor context[N_SIDES]; /* [text_len, width] */
   uint64_t key;
+  const DvTextContext *kept; /* to be given back; NULL: none */
 } Text;
 
 static void
@@ -118,20 +119,15 @@ encode_text (DvMaking *making, Text *text)
   const DvLtx2Sizes *sizes = making->sizes;
   const DvLtx2Parts *parts = making->parts;
   DvStream *stream = making->stream;
-  const DvTextContext *kept = NULL;
 
   dv_ltx2_tell (making, "text", 0);
-  if (making->texts) {
-    kept =
-        dv_text_cache_find (making->texts, making->ids, (size_t)sizes->n_ids);
-    if (!kept)
-      kept = dv_text_cache_make (making->texts, parts->gemma, parts->connectors,
-          stream, making->ids, (size_t)sizes->n_ids);
-  }
-  if (kept) {
-    text->context[VIDEO] = kept->video;
-    text->context[AUDIO] = kept->audio;
-    text->key = kept->key;
+  if (making->texts)
+    text->kept = dv_text_cache_take (making->texts, parts->gemma,
+        parts->connectors, stream, making->ids, (size_t)sizes->n_ids);
+  if (text->kept) {
+    text->context[VIDEO] = text->kept->video;
+    text->context[AUDIO] = text->kept->audio;
+    text->key = text->kept->key;
   } else {
     text->context[VIDEO] = DV_NEW (stream, DV_F32, sizes->text_len,
         config->video.heads * config->video.head_dim);
@@ -488,6 +484,8 @@ make_latents (DvMaking *making, const DvTensor *video, const DvTensor *audio)
     first_stage (making, &small, audio, &text);
     second_stage (making, video, audio, &small, &text);
   }
+  if (text.kept)
+    dv_text_cache_give_back (making->texts, text.kept);
   dv_release (stream, mark);
 }
 

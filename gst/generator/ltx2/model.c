@@ -298,6 +298,7 @@ static const DvGenerator generator = {
     .session_reset = dv_ltx2_session_reset,
     .session_save = dv_ltx2_session_save,
     .session_load = dv_ltx2_session_load,
+    .session_prepare = dv_ltx2_session_prepare,
     .session_step = dv_ltx2_session_step,
 };
 
@@ -341,6 +342,8 @@ dv_ltx2_open (const DvModelSpec *spec, DvError *error)
   fill_info (self);
   if (dv_ltx2_plan (self, spec, &self->plan, error) != DV_OK)
     goto failed;
+  self->parent.info.prepares =
+      self->plan.ahead > 0 && self->tokenizer && !self->test_inputs;
   dv_ltx2_plan_say (self, &self->plan);
   if (dv_ltx2_plan_check (&self->plan, error) != DV_OK ||
       (!spec->plan_only && load_all (self, spec, error) != DV_OK))

@@ -41,6 +41,30 @@ dv_ltx2_measure (const DvLtx2 *model, const DvLtx2Parts *parts,
   return status;
 }
 
+/* Of a prompt as long as can be, and its contexts. */
+static DvStatus
+measure_text (const DvLtx2 *model, const DvLtx2Parts *parts, int64_t text_len,
+    uint64_t *bytes, DvError *error)
+{
+  const DvTextConfig *config = &model->config->text;
+  DvStream *stream = dv_stream_new_dry (model->device, error);
+  DvTensor video, audio;
+  DvStatus status;
+
+  if (!stream)
+    return DV_ERROR_MEMORY;
+  video = DV_NEW (
+      stream, DV_F32, text_len, config->video.heads * config->video.head_dim);
+  audio = DV_NEW (
+      stream, DV_F32, text_len, config->audio.heads * config->audio.head_dim);
+  dv_text_encode (
+      parts->gemma, parts->connectors, stream, NULL, text_len, &video, &audio);
+  status = dv_stream_status (stream, error);
+  *bytes = stream->arena.peak;
+  dv_stream_free (stream);
+  return status;
+}
+
 /* What the system says is to be had, bytes; 0 when it does not say. */
 static uint64_t
 available_memory (void)
@@ -127,9 +151,13 @@ add_up (DvPlan *plan)
       slot = part->layer;
   }
   plan->slots = 2 * slot;
+  plan->ahead_slots = plan->ahead > 0 && plan->part[DV_PART_GEMMA].parked > 0
+                          ? 2 * plan->part[DV_PART_GEMMA].layer
+                          : 0;
   plan->reserve = plan->discrete ? plan->budget / RESERVED_PART : 0;
-  plan->needed = weights - plan->host + plan->slots + plan->activations +
-                 plan->cache + (plan->discrete ? plan->reserve : plan->state);
+  plan->needed = weights - plan->host + plan->slots + plan->ahead +
+                 plan->ahead_slots + plan->activations + plan->cache +
+                 (plan->discrete ? plan->reserve : plan->state);
 }
 
 /* Parks as few layers of @part as it takes, or as many as help. */
@@ -157,14 +185,28 @@ park (DvPlan *plan, DvPart part)
 
 /* The text encoder goes first: it runs once a prompt, the transformer in every
  * step. */
+static bool
+park_layers (DvPlan *plan)
+{
+  for (int i = 0; i < DV_N_PARTS; i++)
+    plan->part[i].parked = 0;
+  add_up (plan);
+  return plan->budget == 0 || plan->needed <= plan->budget ||
+         park (plan, DV_PART_GEMMA) || park (plan, DV_PART_DIT);
+}
+
+/* Where there is no room to encode a prompt beside a step, it waits for its
+ * turn. */
 static void
 decide (DvPlan *plan)
 {
-  add_up (plan);
-  if (!plan->discrete || plan->budget == 0 || plan->needed <= plan->budget)
-    return;
-  if (!park (plan, DV_PART_GEMMA))
-    park (plan, DV_PART_DIT);
+  if (!plan->discrete) {
+    plan->ahead = 0;
+    add_up (plan);
+  } else if (!park_layers (plan)) {
+    plan->ahead = 0;
+    park_layers (plan);
+  }
 }
 
 static void
@@ -202,6 +244,8 @@ dv_ltx2_plan (
   if (status == DV_OK)
     status = dv_ltx2_measure (model, &parts, &sizes, &plan->activations, error);
   if (status == DV_OK)
+    status = measure_text (model, &parts, sizes.text_len, &plan->ahead, error);
+  if (status == DV_OK)
     plan->cache = dv_dit_cache_bytes (parts.dit, sizes.text_len) +
                   context_bytes (&model->config->text, sizes.text_len);
   dv_ltx2_parts_clear (&parts);
@@ -222,7 +266,7 @@ dv_ltx2_plan (
 static uint64_t
 weights_there (const DvPlan *plan)
 {
-  return plan->needed - plan->activations - plan->cache -
+  return plan->needed - plan->ahead - plan->activations - plan->cache -
          (plan->discrete ? plan->reserve : plan->state);
 }
 
@@ -238,7 +282,7 @@ check_device (const DvPlan *plan, DvError *error)
       "smaller or shorter segments, or take a larger device",
       (double)weights_there (plan) / MIB, (double)plan->host / MIB,
       (double)plan->activations / MIB, plan->width, plan->height, plan->frames,
-      (double)plan->cache / MIB, (double)plan->reserve / MIB,
+      (double)(plan->cache + plan->ahead) / MIB, (double)plan->reserve / MIB,
       (double)plan->needed / MIB, (double)plan->budget / MIB);
 }
 
@@ -338,6 +382,12 @@ dv_ltx2_plan_say (const DvLtx2 *model, const DvPlan *plan)
     snprintf (line, sizeof line,
         "  %-18s %9.1f MiB for two of the layers that are brought", "slots",
         (double)plan->slots / MIB);
+    model->say (model->user, line);
+  }
+  if (plan->ahead > 0) {
+    snprintf (line, sizeof line,
+        "  %-18s %9.1f MiB to encode the next prompt beside a step", "ahead",
+        (double)(plan->ahead + plan->ahead_slots) / MIB);
     model->say (model->user, line);
   }
   if (plan->discrete) {

@@ -2,8 +2,8 @@
  *
  * A session of LTX-2: one segment after another, each continuing the last.
  *
- * Threads: a session belongs to one thread at a time; the model's device takes
- * turns between sessions.
+ * Threads: a session belongs to one thread at a time, but for what ahead.c
+ * does; the model's device takes turns between sessions.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +17,9 @@ typedef struct {
   DvStream *stream; /* sized for measured */
   DvLtx2Sizes measured;
   uint64_t bytes;
-  DvTextCache *texts;
-  int64_t text_len; /* of what texts keeps */
+  DvTextCache *texts; /* replaced while ahead is held only */
+  int64_t text_len;   /* of what texts keeps */
+  DvLtx2Ahead *ahead; /* NULL: no prompt is encoded ahead */
   DvDitCache *cache;
   uint64_t cached;    /* the weights' revision that the cache is of */
   DvFetcher *fetcher; /* NULL: every layer stays on the device */
@@ -31,21 +32,50 @@ model_of (const Session *session)
   return (const DvLtx2 *)session->parent.model;
 }
 
-DvSession *
-dv_ltx2_session_new (DvModel *model, DvError *error)
+/* A cache of contexts of so many rows. */
+static DvStatus
+keep_texts (
+    Session *session, const DvLtx2 *model, int64_t text_len, DvError *error)
 {
+  DvTextConfig config = model->config->text;
+  DvTextCache *texts;
+
+  config.text_len = text_len;
+  texts = dv_text_cache_new (model->device, &config, DV_LTX2_PROMPTS, error);
+  if (!texts)
+    return DV_ERROR_MEMORY;
+  dv_ltx2_ahead_hold (session->ahead);
+  dv_text_cache_free (session->texts);
+  session->texts = texts;
+  session->text_len = text_len;
+  dv_ltx2_ahead_release (session->ahead);
+  return DV_OK;
+}
+
+DvSession *
+dv_ltx2_session_new (DvModel *parent, DvError *error)
+{
+  const DvLtx2 *model = (const DvLtx2 *)parent;
   Session *session;
 
-  if (!((const DvLtx2 *)model)->parts.dit) {
+  if (!model->parts.dit) {
     dv_fail (error, DV_ERROR_ARGUMENT, "session",
         "\"%.80s\" was opened for its memory plan: it has no weights",
-        model->info.name);
+        parent->info.name);
     return NULL;
   }
   session = calloc (1, sizeof *session);
   if (!session) {
     dv_fail (error, DV_ERROR_MEMORY, "session",
         "no memory for a session of %zu bytes", sizeof *session);
+    return NULL;
+  }
+  if (parent->info.prepares)
+    session->ahead = dv_ltx2_ahead_new (model, error);
+  if ((parent->info.prepares && !session->ahead) ||
+      keep_texts (session, model, model->config->text.text_len, error) !=
+          DV_OK) {
+    dv_ltx2_session_free (&session->parent);
     return NULL;
   }
   return &session->parent;
@@ -57,6 +87,7 @@ dv_ltx2_session_free (DvSession *parent)
   Session *session = (Session *)parent;
 
   dv_dit_cache_free (session->cache);
+  dv_ltx2_ahead_free (session->ahead);
   dv_text_cache_free (session->texts);
   dv_stream_free (session->stream);
   dv_fetcher_free (session->fetcher);
@@ -134,16 +165,10 @@ prepare_caches (Session *session, const DvLtx2Sizes *sizes, DvError *error)
 {
   const DvLtx2 *model = model_of (session);
   const DvDit *dit = model->parts.dit;
-  DvTextConfig config = model->config->text;
 
-  if (!session->texts || session->text_len != sizes->text_len) {
-    config.text_len = session->text_len = sizes->text_len;
-    dv_text_cache_free (session->texts);
-    session->texts =
-        dv_text_cache_new (model->device, &config, DV_LTX2_PROMPTS, error);
-    if (!session->texts)
-      return DV_ERROR_MEMORY;
-  }
+  if (session->text_len != sizes->text_len &&
+      keep_texts (session, model, sizes->text_len, error) != DV_OK)
+    return DV_ERROR_MEMORY;
   if (session->cache && session->cached == model->revision)
     return DV_OK;
   dv_dit_cache_free (session->cache);
@@ -282,6 +307,16 @@ out:
   dv_state_clear (&after);
   free (ids);
   return status;
+}
+
+DvStatus
+dv_ltx2_session_prepare (DvSession *parent, const char *prompt,
+    bool (*cancelled) (void *user), void *user, DvError *error)
+{
+  Session *session = (Session *)parent;
+
+  return dv_ltx2_ahead_encode (
+      session->ahead, &session->texts, prompt, cancelled, user, error);
 }
 
 DvStatus

@@ -3,12 +3,15 @@
  * The contexts of the prompts that were used last, by their ids.  An entry
  * holds its ids too, so that prompts whose hashes are equal are told apart.
  *
- * Threads: a cache belongs to one thread at a time.
+ * Threads: the lock guards everything but the contexts themselves; an entry
+ * that is being made or is held stays where it is.
  */
 #include "text-cache.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "text-private.h"
 
@@ -19,9 +22,16 @@ typedef struct {
   size_t n;
   uint64_t hash;
   uint64_t used; /* when: the smallest goes first */
+  unsigned held;
+  bool making;
 } Entry;
 
+/* Between two looks at whether the caller still wants what is waited for. */
+#define LOOK_NS 20000000L
+
 struct DvTextCache {
+  pthread_mutex_t lock;
+  pthread_cond_t made; /* or given up */
   DvDevice *device;
   int64_t rows, video, audio;
   size_t most;
@@ -36,6 +46,7 @@ dv_text_cache_new (
     DvDevice *device, const DvTextConfig *config, size_t most, DvError *error)
 {
   DvTextCache *cache = NULL;
+  pthread_condattr_t monotonic;
 
   if (most == 0)
     most = 1;
@@ -46,6 +57,11 @@ dv_text_cache_new (
         "There is no memory left to keep the contexts of %zu prompts", most);
     return NULL;
   }
+  pthread_mutex_init (&cache->lock, NULL);
+  pthread_condattr_init (&monotonic);
+  pthread_condattr_setclock (&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init (&cache->made, &monotonic);
+  pthread_condattr_destroy (&monotonic);
   cache->device = dv_device_ref (device);
   cache->rows = config->text_len;
   cache->video = config->video.heads * config->video.head_dim;
@@ -75,6 +91,8 @@ dv_text_cache_free (DvTextCache *cache)
   if (!cache)
     return;
   dv_text_cache_clear (cache);
+  pthread_cond_destroy (&cache->made);
+  pthread_mutex_destroy (&cache->lock);
   dv_device_unref (cache->device);
   free (cache);
 }
@@ -101,8 +119,9 @@ hash_ids (const int32_t *ids, size_t n)
   return hash;
 }
 
-const DvTextContext *
-dv_text_cache_find (DvTextCache *cache, const int32_t *ids, size_t n)
+/* The entry of @ids, whole or being made, or NULL. */
+static Entry *
+find (DvTextCache *cache, const int32_t *ids, size_t n)
 {
   uint64_t hash = hash_ids (ids, n);
 
@@ -110,24 +129,38 @@ dv_text_cache_find (DvTextCache *cache, const int32_t *ids, size_t n)
     Entry *entry = &cache->entry[i];
 
     if (entry->context.key && entry->hash == hash && entry->n == n &&
-        memcmp (entry->ids, ids, n * sizeof *ids) == 0) {
-      entry->used = ++cache->clock;
-      return &entry->context;
-    }
+        memcmp (entry->ids, ids, n * sizeof *ids) == 0)
+      return entry;
   }
   return NULL;
 }
 
-/* A free entry, or the one that was not used for longest. */
+bool
+dv_text_cache_knows (DvTextCache *cache, const int32_t *ids, size_t n)
+{
+  bool known;
+
+  pthread_mutex_lock (&cache->lock);
+  known = find (cache, ids, n) != NULL;
+  pthread_mutex_unlock (&cache->lock);
+  return known;
+}
+
+/* Of those that nobody needs a free entry, or the one that was not used for
+ * longest; NULL: there is none. */
 static Entry *
 oldest (DvTextCache *cache)
 {
-  Entry *entry = &cache->entry[0];
+  Entry *oldest = NULL;
 
-  for (size_t i = 1; i < cache->most; i++)
-    if (cache->entry[i].used < entry->used)
-      entry = &cache->entry[i];
-  return entry;
+  for (size_t i = 0; i < cache->most; i++) {
+    Entry *entry = &cache->entry[i];
+
+    if (entry->held == 0 && !entry->making &&
+        (!oldest || entry->used < oldest->used))
+      oldest = entry;
+  }
+  return oldest;
 }
 
 static DvTensor
@@ -139,14 +172,15 @@ context_view (const DvTextCache *cache, void *memory, int64_t columns)
   return t;
 }
 
-/* Makes an entry for @ids, whose contexts are yet to be computed; NULL: no
- * memory. */
+/* An entry for @ids, whose contexts are yet to be computed; NULL: no memory. */
 static Entry *
-take (DvTextCache *cache, const int32_t *ids, size_t n)
+begin (DvTextCache *cache, const int32_t *ids, size_t n)
 {
   Entry *entry = oldest (cache);
-  DvTextContext *context = &entry->context;
+  DvTextContext *context;
 
+  if (!entry)
+    return NULL;
   forget (cache, entry);
   entry->ids = malloc (n * sizeof *ids);
   entry->memory = dv_device_alloc (cache->device, entry_bytes (cache));
@@ -157,7 +191,8 @@ take (DvTextCache *cache, const int32_t *ids, size_t n)
   memcpy (entry->ids, ids, n * sizeof *ids);
   entry->n = n;
   entry->hash = hash_ids (ids, n);
-  entry->used = ++cache->clock;
+  entry->making = true;
+  context = &entry->context;
   context->key = ++cache->last_key;
   context->video = context_view (cache, entry->memory, cache->video);
   context->audio = context_view (
@@ -165,29 +200,98 @@ take (DvTextCache *cache, const int32_t *ids, size_t n)
   return entry;
 }
 
+/* Waits a while for what another thread makes. Lock held. */
+static void
+wait_made (DvTextCache *cache, DvStream *stream)
+{
+  struct timespec until;
+
+  clock_gettime (CLOCK_MONOTONIC, &until);
+  until.tv_nsec += LOOK_NS;
+  until.tv_sec += until.tv_nsec / 1000000000L;
+  until.tv_nsec %= 1000000000L;
+  pthread_cond_timedwait (&cache->made, &cache->lock, &until);
+  if (stream->cancelled && stream->cancelled (stream->user))
+    dv_stream_fail (stream, DV_CANCELLED, "text", "cancelled");
+}
+
+/* The contexts if they are kept, held; else NULL, and *@entry is the place to
+ * make them in, NULL where the stream failed. */
+static const DvTextContext *
+look_up (DvTextCache *cache, DvStream *stream, const int32_t *ids, size_t n,
+    Entry **entry)
+{
+  Entry *found;
+  bool whole;
+
+  pthread_mutex_lock (&cache->lock);
+  while ((found = find (cache, ids, n)) && found->making &&
+         dv_stream_live (stream))
+    wait_made (cache, stream);
+  whole = found && !found->making;
+  if (whole) {
+    found->held++;
+    found->used = ++cache->clock;
+  } else if (dv_stream_live (stream)) {
+    *entry = begin (cache, ids, n);
+    if (!*entry)
+      dv_stream_fail (stream, DV_ERROR_MEMORY, "text",
+          "There is no memory left to keep a prompt's contexts");
+  }
+  pthread_mutex_unlock (&cache->lock);
+  return whole ? &found->context : NULL;
+}
+
+/* What was begun is whole and held, or given up. */
+static void
+end (DvTextCache *cache, Entry *entry, bool whole)
+{
+  pthread_mutex_lock (&cache->lock);
+  if (whole) {
+    entry->making = false;
+    entry->held = 1;
+    entry->used = ++cache->clock;
+  } else {
+    forget (cache, entry);
+  }
+  pthread_cond_broadcast (&cache->made);
+  pthread_mutex_unlock (&cache->lock);
+}
+
 const DvTextContext *
-dv_text_cache_make (DvTextCache *cache, const DvGemma *gemma,
+dv_text_cache_take (DvTextCache *cache, const DvGemma *gemma,
     const DvConnectors *connectors, DvStream *stream, const int32_t *ids,
     size_t n)
 {
-  Entry *entry;
+  const DvTextContext *kept;
+  Entry *entry = NULL;
+  bool whole;
 
   if (!dv_stream_live (stream))
     return NULL;
-  entry = n > 0 ? take (cache, ids, n) : NULL;
-  if (!entry) {
-    dv_stream_fail (stream, n ? DV_ERROR_MEMORY : DV_ERROR_ARGUMENT, "text",
-        "%s",
-        n ? "There is no memory left to keep a prompt's contexts"
-          : "A prompt without tokens has no context");
+  if (n == 0) {
+    dv_stream_fail (stream, DV_ERROR_ARGUMENT, "text",
+        "A prompt without tokens has no context");
     return NULL;
   }
+  kept = look_up (cache, stream, ids, n, &entry);
+  if (kept || !entry)
+    return kept;
   dv_text_encode (gemma, connectors, stream, ids, (int64_t)n,
       &entry->context.video, &entry->context.audio);
-  if (dv_stream_status (stream, NULL) == DV_OK)
-    return &entry->context;
-  forget (cache, entry);
-  return NULL;
+  whole = dv_stream_status (stream, NULL) == DV_OK;
+  end (cache, entry, whole);
+  return whole ? &entry->context : NULL;
+}
+
+void
+dv_text_cache_give_back (DvTextCache *cache, const DvTextContext *context)
+{
+  pthread_mutex_lock (&cache->lock);
+  for (size_t i = 0; i < cache->most; i++)
+    if (&cache->entry[i].context == context)
+      cache->entry[i].held--;
+  pthread_mutex_unlock (&cache->lock);
 }
 
 /* ---- without a cache ---- */

@@ -3,7 +3,9 @@
  * From a prompt's ids to the contexts of the transformer, kept for the prompts
  * that were used last: the contexts depend on the prompt alone.
  *
- * Threads: a cache belongs to one thread at a time.
+ * Threads: contexts may be taken, and so made, by several threads, each with a
+ * stream of its own; two that want the same prompt make it once. Clearing and
+ * freeing want nobody else there.
  */
 #ifndef DV_LTX2_TEXT_CACHE_H
 #define DV_LTX2_TEXT_CACHE_H
@@ -29,15 +31,18 @@ uint64_t dv_text_cache_bytes (const DvTextCache *cache);
 /* Forgets every prompt: where the text encoder's weights change. */
 void dv_text_cache_clear (DvTextCache *cache);
 
-/* The contexts of @ids, n real tokens without padding; NULL when they are not
- * kept. Valid until the next dv_text_cache_make() or clear. */
-const DvTextContext *dv_text_cache_find (
-    DvTextCache *cache, const int32_t *ids, size_t n);
-/* Computes and keeps them; the prompt that was not used for longest goes where
- * there is no room. NULL when the stream failed (it says why). */
-const DvTextContext *dv_text_cache_make (DvTextCache *cache,
+/* Whether the contexts of @ids, n real tokens without padding, are kept or
+ * being made. */
+bool dv_text_cache_knows (DvTextCache *cache, const int32_t *ids, size_t n);
+/* The contexts of @ids, whole: computed and kept if they are not yet, or waited
+ * for where another thread makes them. The prompt that was not used for longest
+ * goes where there is no room. They stay until they are given back. NULL when
+ * the stream failed or was cancelled (it says why). */
+const DvTextContext *dv_text_cache_take (DvTextCache *cache,
     const DvGemma *gemma, const DvConnectors *connectors, DvStream *stream,
     const int32_t *ids, size_t n);
+/* Gives back what was taken. */
+void dv_text_cache_give_back (DvTextCache *cache, const DvTextContext *context);
 
 /* Ids to contexts without a cache; also for a dry stream, where @ids may be
  * NULL: the most that a prompt takes is that of text_len ids. */

@@ -125,7 +125,8 @@ plan_for (uint64_t budget, uint32_t frames, DvPlan *plan, DvError *error)
 static uint64_t
 on_the_device (const DvPlan *plan)
 {
-  uint64_t bytes = plan->slots + plan->activations + plan->cache;
+  uint64_t bytes = plan->slots + plan->ahead + plan->ahead_slots +
+                   plan->activations + plan->cache;
 
   for (int i = 0; i < DV_N_PARTS; i++)
     bytes += plan->part[i].resident -
@@ -166,6 +167,10 @@ START_TEST (the_published_size_is_planned_for_gpus)
     ck_assert_uint_ge (plan.host, host);
     host = plan.host;
     ck_assert_uint_eq (plan.slots > 0, plan.host > 0);
+    /* The next prompt is encoded beside a step on all of them. */
+    ck_assert_uint_gt (plan.ahead, 0);
+    ck_assert_uint_eq (
+        plan.ahead_slots, text->parked > 0 ? 2 * text->layer : 0);
     ck_assert_uint_le (on_the_device (&plan), cards[i].gib * GIB);
     ck_assert_uint_ge (plan.reserve, cards[i].gib * GIB / 40);
     /* Matrices of a layer are two bytes a weight: 48 of 368 million. */
@@ -189,6 +194,29 @@ START_TEST (what_no_gpu_holds_is_refused_with_numbers)
 }
 END_TEST
 
+START_TEST (the_smallest_gpu_encodes_no_prompt_ahead)
+{
+  uint64_t least = 24 * GIB, most_refused = 8 * GIB;
+  DvPlan plan, smallest = {.ahead = 1};
+  DvError error = {0};
+
+  make_model ("ltx2", true);
+  while (least - most_refused > GIB / 16) {
+    uint64_t budget = most_refused + (least - most_refused) / 2;
+
+    if (plan_for (budget, 121, &plan, &error) == DV_OK) {
+      least = budget;
+      smallest = plan;
+    } else {
+      most_refused = budget;
+    }
+  }
+  ck_assert_uint_eq (smallest.ahead, 0);
+  ck_assert_uint_eq (smallest.ahead_slots, 0);
+  ck_assert_uint_gt (smallest.slots, 0);
+}
+END_TEST
+
 /* ---- a small model that does not stay ---- */
 
 static DvModel *
@@ -208,7 +236,8 @@ open_model (uint64_t budget, bool plan_only, DvError *error)
   return dv_model_open (&spec, error);
 }
 
-/* Three segments; the second and the third continue. */
+/* Three segments; the second and the third continue. The prompt of each is told
+ * before, but that of the first. */
 static void
 run (DvModel *model, uint32_t *sums)
 {
@@ -231,6 +260,9 @@ run (DvModel *model, uint32_t *sums)
     sums[i] = capture_crc (capture_samples_crc (&capture), capture.crc,
         capture.n_frames * sizeof *capture.crc);
     capture_clear (&capture);
+    ck_assert_msg (dv_session_prepare (session, prompts[(i + 1) % 3], NULL,
+                       NULL, &error) == DV_OK,
+        "%s", error.detail);
   }
   dv_session_free (session);
 }
@@ -243,7 +275,7 @@ START_TEST (brought_layers_give_the_same)
   DvPlan plan;
   uint64_t budget;
   int64_t parked = 0;
-  unsigned n = 0;
+  unsigned n = 0, ahead = 0;
 
   make_small ();
   apart_enable (false);
@@ -285,9 +317,11 @@ START_TEST (brought_layers_give_the_same)
     ck_assert_uint_eq (apart_used (), 0);
     apart_limit (UINT64_MAX);
     n++;
+    ahead += plan.ahead_slots > 0;
   }
   ck_assert_int_eq (error.code, DV_ERROR_MEMORY);
   ck_assert_uint_ge (n, 3);
+  ck_assert_uint_gt (ahead, 0); /* and layers were brought for it too */
   ck_assert_int_gt (plan.part[DV_PART_DIT].parked, LAYERS / 2);
 }
 END_TEST
@@ -404,6 +438,7 @@ main (void)
   tcase_add_checked_fixture (tests, set_up, tear_down);
   tcase_add_test (tests, the_published_size_is_planned_for_gpus);
   tcase_add_test (tests, what_no_gpu_holds_is_refused_with_numbers);
+  tcase_add_test (tests, the_smallest_gpu_encodes_no_prompt_ahead);
   tcase_add_test (tests, brought_layers_give_the_same);
   tcase_add_test (tests, loras_come_and_go_on_a_device);
   suite_add_tcase (suite, tests);

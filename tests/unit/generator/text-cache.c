@@ -42,14 +42,18 @@ teardown (void)
 static const DvTextContext *
 make (int i)
 {
-  return dv_text_cache_make (
+  const DvTextContext *context = dv_text_cache_take (
       cache, rig.gemma, rig.connectors, stream, prompt[i], 3);
+
+  if (context)
+    dv_text_cache_give_back (cache, context);
+  return context;
 }
 
 static const DvTextContext *
 find (int i)
 {
-  return dv_text_cache_find (cache, prompt[i], 3);
+  return dv_text_cache_knows (cache, prompt[i], 3) ? make (i) : NULL;
 }
 
 START_TEST (a_context_is_kept_and_is_the_prompts)
@@ -79,8 +83,8 @@ START_TEST (a_prompt_is_known_by_all_its_ids)
 {
   ck_assert_ptr_nonnull (make (0));
   ck_assert_ptr_null (find (1));
-  ck_assert_ptr_null (dv_text_cache_find (cache, prompt[0], 2));
-  ck_assert_ptr_null (dv_text_cache_find (cache, prompt[0], 1));
+  ck_assert (!dv_text_cache_knows (cache, prompt[0], 2));
+  ck_assert (!dv_text_cache_knows (cache, prompt[0], 1));
 }
 END_TEST
 
@@ -104,6 +108,28 @@ START_TEST (the_prompt_not_used_for_longest_goes)
 }
 END_TEST
 
+START_TEST (what_is_held_stays)
+{
+  const DvTextContext *held = dv_text_cache_take (
+      cache, rig.gemma, rig.connectors, stream, prompt[0], 3);
+  uint64_t key = held->key;
+
+  ck_assert_ptr_nonnull (make (1));
+  ck_assert_ptr_nonnull (make (2));
+  ck_assert_ptr_nonnull (make (3));
+  ck_assert_uint_eq (held->key, key);
+  ck_assert_ptr_eq (find (0), held);
+  ck_assert_ptr_nonnull (dv_text_cache_take (
+      cache, rig.gemma, rig.connectors, stream, prompt[1], 3));
+  ck_assert_ptr_null (make (2));
+  ck_assert_int_eq (dv_stream_status (stream, NULL), DV_ERROR_MEMORY);
+  dv_stream_reset (stream);
+  dv_text_cache_give_back (cache, held);
+  ck_assert_ptr_nonnull (make (2));
+  ck_assert_ptr_null (find (0));
+}
+END_TEST
+
 static bool
 cancelled (void *user)
 {
@@ -121,11 +147,11 @@ START_TEST (what_failed_is_not_kept)
   ck_assert_ptr_null (make (0));
   dv_stream_reset (stream);
   ck_assert_ptr_null (find (0));
-  ck_assert_ptr_null (dv_text_cache_make (
+  ck_assert_ptr_null (dv_text_cache_take (
       cache, rig.gemma, rig.connectors, stream, unknown, 2));
   dv_stream_reset (stream);
-  ck_assert_ptr_null (dv_text_cache_find (cache, unknown, 2));
-  ck_assert_ptr_null (dv_text_cache_make (
+  ck_assert (!dv_text_cache_knows (cache, unknown, 2));
+  ck_assert_ptr_null (dv_text_cache_take (
       cache, rig.gemma, rig.connectors, stream, unknown, 0));
   ck_assert_int_eq (dv_stream_status (stream, NULL), DV_ERROR_ARGUMENT);
   dv_stream_reset (stream);
@@ -206,6 +232,7 @@ main (void)
   tcase_add_test (test, a_context_is_kept_and_is_the_prompts);
   tcase_add_test (test, a_prompt_is_known_by_all_its_ids);
   tcase_add_test (test, the_prompt_not_used_for_longest_goes);
+  tcase_add_test (test, what_is_held_stays);
   tcase_add_test (test, what_failed_is_not_kept);
   tcase_add_test (test, no_memory_leaves_nothing);
   tcase_add_test (test, a_longer_prompt_needs_no_less_memory);
