@@ -15,6 +15,7 @@
 enum {
   SIGNAL_NEED_PROMPT,
   SIGNAL_APPEND_PROMPT,
+  SIGNAL_PREPARE_PROMPT,
   SIGNAL_RESET,
   SIGNAL_PAUSE,
   SIGNAL_RESUME,
@@ -75,6 +76,7 @@ append_prompt (GstDreamverseSrc *src, const gchar *id, const gchar *prompt,
     problem =
         gst_dreamverse_steering_append (&src->steering, prompt, prompt_id);
     depth = gst_dreamverse_steering_depth (&src->steering);
+    g_cond_broadcast (&src->cond); /* it may be prepared */
     g_mutex_unlock (&src->lock);
   }
   if (problem) {
@@ -169,6 +171,22 @@ gst_dreamverse_src_append_prompt (
 }
 
 static void
+gst_dreamverse_src_prepare_prompt (GstDreamverseSrc *src, const gchar *prompt)
+{
+  gchar *problem = gst_dreamverse_steering_check_prompt (prompt);
+
+  if (problem) {
+    GST_WARNING_OBJECT (src, "nothing is prepared: %s", problem);
+    g_free (problem);
+    return;
+  }
+  g_mutex_lock (&src->lock);
+  gst_dreamverse_steering_expect (&src->steering, prompt);
+  g_cond_broadcast (&src->cond);
+  g_mutex_unlock (&src->lock);
+}
+
+static void
 gst_dreamverse_src_reset (GstDreamverseSrc *src)
 {
   request_reset (src, "");
@@ -236,6 +254,19 @@ gst_dreamverse_src_install_signals (GstDreamverseSrcClass *klass)
   signals[SIGNAL_APPEND_PROMPT] = g_signal_new_class_handler ("append-prompt",
       type, action, G_CALLBACK (gst_dreamverse_src_append_prompt), NULL, NULL,
       NULL, G_TYPE_BOOLEAN, 2, G_TYPE_STRING, G_TYPE_STRING);
+  /**
+   * GstDreamverseSrc::prepare-prompt:
+   * @src: the source
+   * @prompt: (nullable): what need-prompt will probably return next
+   *
+   * For applications that answer need-prompt: a prompt that they know early can
+   * be told early, and a model on a GPU encodes it while the segment before is
+   * made. It promises nothing. Prompts that were appended or are in the list
+   * are prepared without being told.
+   */
+  signals[SIGNAL_PREPARE_PROMPT] = g_signal_new_class_handler ("prepare-prompt",
+      type, action, G_CALLBACK (gst_dreamverse_src_prepare_prompt), NULL, NULL,
+      NULL, G_TYPE_NONE, 1, G_TYPE_STRING);
   /**
    * GstDreamverseSrc::reset:
    * @src: the source

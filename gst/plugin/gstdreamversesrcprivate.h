@@ -4,8 +4,8 @@
  * events), gstdreamversesrcproperties.c, gstdreamversesrccontrol.c (commands,
  * signals), gstdreamversesrcpads.c (pad tasks), gstdreamversesrccaps.c
  * (negotiation), gstdreamversesrcpacing.c (clock), gstdreamversesrcopen.c
- * (model), gstdreamversesrcworker.c (generation) and gstdreamversesrcstep.c
- * (one segment).
+ * (model), gstdreamversesrcworker.c (generation), gstdreamversesrcstep.c (one
+ * segment) and gstdreamversesrcahead.c (the prompt of the next).
  *
  * Threads: src->lock guards everything here that is not said to be constant
  * or atomic; src->cond is broadcast when anything changes that somebody may

@@ -380,8 +380,11 @@ gst_dreamverse_src_worker (gpointer data)
   w.run = run;
   w.epoch = 1;
   if (gst_dreamverse_worker_open (&w) && load_image (&w) &&
-      wait_negotiated (&w) && check_memory (&w))
+      wait_negotiated (&w) && check_memory (&w)) {
+    gst_dreamverse_worker_look_ahead (&w);
     generate (&w);
+    gst_dreamverse_worker_stop_ahead (&w);
+  }
   g_clear_pointer (&w.session, dv_session_free);
   g_clear_pointer (&w.image, gst_dreamverse_image_free);
   gst_dreamverse_attempt_clear (&w.attempt);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What the files of the generation thread share: gstdreamversesrcopen.c (the
- * model), gstdreamversesrcworker.c (waiting, the end) and
- * gstdreamversesrcstep.c (one segment).
+ * model), gstdreamversesrcworker.c (waiting, the end), gstdreamversesrcstep.c
+ * (one segment) and gstdreamversesrcahead.c (the prompt of the next).
  *
- * Threads: the generation thread's alone.
+ * Threads: the generation thread's alone, but for what is atomic.
  */
 #ifndef GST_DREAMVERSE_SRC_WORKER_H
 #define GST_DREAMVERSE_SRC_WORKER_H
@@ -19,6 +19,8 @@ typedef struct {
   GstDreamverseRun *run;
   gboolean alone; /* no other generation thread is at work */
   DvSession *session;
+  GThread *ahead;  /* NULL: no prompt is prepared */
+  gint ahead_over; /* atomic */
   GstDreamverseImage *image;
   DvSteps steps;
   guint loaded; /* percent of the model, as was last told */
@@ -47,6 +49,11 @@ typedef struct {
 
 /* Opens the model and a session. FALSE: it failed, and that was said. */
 gboolean gst_dreamverse_worker_open (GstDreamverseWorker *w);
+/* gstdreamversesrcahead.c: prepares prompts from here on, where the model can
+ * do that beside a step. */
+void gst_dreamverse_worker_look_ahead (GstDreamverseWorker *w);
+/* Ends that; the session may then be freed. */
+void gst_dreamverse_worker_stop_ahead (GstDreamverseWorker *w);
 /* Makes one segment, with its prompt chosen. FALSE: it failed for good. */
 gboolean gst_dreamverse_worker_step (GstDreamverseWorker *w);
 /* Takes @object into the queue unless the run is over. Lock held; let go of it

@@ -39,6 +39,7 @@ gst_dreamverse_steering_clear (GstDreamverseSteering *steering)
 
   g_clear_pointer (&steering->prompt, g_free);
   g_clear_pointer (&steering->steered, g_free);
+  g_clear_pointer (&steering->expected, g_free);
   g_clear_pointer (&steering->list, g_ptr_array_unref);
   g_queue_clear_full (&steering->appended, appended_free);
   g_queue_clear_full (&steering->resets, g_free);
@@ -123,6 +124,7 @@ gst_dreamverse_steering_rewind (GstDreamverseSteering *steering)
 {
   steering->next = 0;
   g_clear_pointer (&steering->steered, g_free);
+  g_clear_pointer (&steering->expected, g_free);
   g_queue_clear_full (&steering->resets, g_free);
 }
 
@@ -131,6 +133,7 @@ gst_dreamverse_steering_reset (GstDreamverseSteering *steering, const gchar *id)
 {
   steering->next = 0;
   g_clear_pointer (&steering->steered, g_free);
+  g_clear_pointer (&steering->expected, g_free);
   g_queue_clear_full (&steering->appended, appended_free);
   /* They all come to one new stream; past the limit a confirmation is lost. */
   if (steering->resets.length >= GST_DREAMVERSE_MAX_PENDING_RESETS)
@@ -151,6 +154,32 @@ standing_prompt (const GstDreamverseSteering *steering)
   return steering->steered ? steering->steered : steering->prompt;
 }
 
+void
+gst_dreamverse_steering_expect (
+    GstDreamverseSteering *steering, const gchar *prompt)
+{
+  g_free (steering->expected);
+  steering->expected = g_strdup (prompt);
+}
+
+const gchar *
+gst_dreamverse_steering_peek (
+    const GstDreamverseSteering *steering, gboolean loop)
+{
+  const Appended *appended = g_queue_peek_head ((GQueue *)&steering->appended);
+  guint next = steering->next;
+
+  if (appended)
+    return appended->prompt;
+  if (steering->expected)
+    return steering->expected;
+  if (loop && next >= steering->list->len)
+    next = 0;
+  if (next < steering->list->len)
+    return g_ptr_array_index (steering->list, next);
+  return standing_prompt (steering);
+}
+
 gboolean
 gst_dreamverse_steering_next (GstDreamverseSteering *steering,
     const gchar *offered, gboolean loop, gchar **prompt, gchar **prompt_id)
@@ -159,6 +188,7 @@ gst_dreamverse_steering_next (GstDreamverseSteering *steering,
   const gchar *standing;
 
   *prompt_id = NULL;
+  g_clear_pointer (&steering->expected, g_free);
   if (appended) {
     *prompt = g_steal_pointer (&appended->prompt);
     *prompt_id = g_steal_pointer (&appended->prompt_id);

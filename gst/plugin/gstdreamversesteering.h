@@ -6,7 +6,9 @@
  * Which prompt a segment gets, first that applies: one appended (it stays in
  * force when no list is set), what a need-prompt handler returned, the next of
  * the list, and then the prompt property, or the end when a list was set and
- * the property is empty. Everything a stranger may send is bounded.
+ * the property is empty. What a handler will return can be told before, so that
+ * it is prepared; that promises nothing. Everything a stranger may send is
+ * bounded.
  *
  * Threads: has no lock of its own; callers hold the source's.
  */
@@ -29,6 +31,7 @@ typedef struct {
   guint next;      /* position in the list */
   gchar *steered;  /* the appended prompt in force, NULL if none */
   GQueue appended; /* of Appended */
+  gchar *expected; /* what a handler will probably return; NULL: unknown */
   gboolean paused;
   GQueue resets; /* ids of resets that wait for the generation thread */
   gchar *recent[GST_DREAMVERSE_RECENT_IDS];
@@ -64,6 +67,14 @@ void gst_dreamverse_steering_reset (
 gchar *gst_dreamverse_steering_take_reset (GstDreamverseSteering *steering);
 /* Back to the first prompt, for a source that starts. */
 void gst_dreamverse_steering_rewind (GstDreamverseSteering *steering);
+
+/* Tells what a need-prompt handler will probably return for the next segment: a
+ * prompt that was found fit, or NULL. */
+void gst_dreamverse_steering_expect (
+    GstDreamverseSteering *steering, const gchar *prompt);
+/* What the prompt of the next segment would be now; NULL: nobody can tell. */
+const gchar *gst_dreamverse_steering_peek (
+    const GstDreamverseSteering *steering, gboolean loop);
 
 /* The prompt of the next segment and what its sender calls it (both to be
  * freed, the second may be NULL). @offered is what need-prompt returned, or
