@@ -180,6 +180,7 @@ gst_dreamverse_src_prepare_prompt (GstDreamverseSrc *src, const gchar *prompt)
     g_free (problem);
     return;
   }
+  GST_DEBUG_OBJECT (src, "next will probably be: %s", prompt);
   g_mutex_lock (&src->lock);
   gst_dreamverse_steering_expect (&src->steering, prompt);
   g_cond_broadcast (&src->cond);

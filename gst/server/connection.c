@@ -119,6 +119,15 @@ host_generate (gpointer host, guint epoch, guint index, const gchar *prompt,
 }
 
 static void
+host_prepare (gpointer host, const gchar *prompt)
+{
+  DvsConnection *connection = host;
+
+  if (connection->seat)
+    dvs_slot_prepare (connection->seat->slot, prompt);
+}
+
+static void
 host_end (gpointer host, guint epoch, guint index)
 {
   DvsConnection *connection = host;
@@ -215,6 +224,7 @@ static const DvsSessionHost host_functions = {
     .free_slot = host_free_slot,
     .start_run = host_start_run,
     .generate = host_generate,
+    .prepare = host_prepare,
     .end = host_end,
     .reset = host_reset,
     .set_reading = host_set_reading,

@@ -34,6 +34,7 @@ ensure_run (DvsSession *session)
 
   if (session->run != DVS_RUN_NONE)
     return TRUE;
+  g_clear_pointer (&session->told_next, g_free);
   /* Of a stream that goes on from others the end is not known yet. */
   if (session->single_clip)
     run.segments = 1;
@@ -279,6 +280,23 @@ next_segment (DvsSession *session)
   return FALSE;
 }
 
+/* While a segment is made: which prompt comes next, as far as one can tell. */
+static void
+tell_next (DvsSession *session)
+{
+  gchar *next;
+
+  if (!session->step || session->finishing || session->reset != DVS_RESET_NONE)
+    return;
+  next = dvs_session_next_prompt (session);
+  if (next && g_strcmp0 (next, session->told_next) != 0) {
+    session->host.prepare (session->user, next);
+    g_free (session->told_next);
+    session->told_next = g_steal_pointer (&next);
+  }
+  g_free (next);
+}
+
 /* ---- the loop ---- */
 
 /* A clip is complete: the next one has a stream of its own. */
@@ -343,8 +361,10 @@ dvs_session_flow (DvsSession *session)
     return;
   while (!session->over && advance (session))
     ;
-  if (!session->over)
-    dvs_session_update_patience (session, FALSE);
+  if (session->over)
+    return;
+  tell_next (session);
+  dvs_session_update_patience (session, FALSE);
 }
 
 void

@@ -165,6 +165,7 @@ struct DvsSession {
   guint began;     /* the epoch that the link began last */
   gboolean resetting; /* a new epoch was asked for */
   gboolean question;  /* need_prompt waits for its answer */
+  gchar *told_next;   /* the prompt that was told last; NULL: none was */
   guint question_epoch, question_index;
 
   /* ---- the client's stream ---- */
@@ -222,6 +223,8 @@ void dvs_session_set_paused (DvsSession *session, gboolean paused);
 void dvs_session_queue_raw (DvsSession *session, DvsPrompt *prompt);
 void dvs_session_enhance_next (DvsSession *session);
 gboolean dvs_session_has_prompt (const DvsSession *session);
+/* What it would be now, to be freed; NULL: nobody can tell. */
+gchar *dvs_session_next_prompt (const DvsSession *session);
 /* The next prompt; NULL: there is none. */
 DvsPrompt *dvs_session_take_prompt (DvsSession *session);
 /* Asks for one by nobody, unless that goes on or failed before. */

@@ -311,6 +311,23 @@ dvs_session_has_prompt (const DvsSession *session)
          (session->automatic && !session->auto_cancellable);
 }
 
+gchar *
+dvs_session_next_prompt (const DvsSession *session)
+{
+  const DvsPrompt *ready = g_queue_peek_head ((GQueue *)&session->ready);
+
+  if (ready && !(session->seed_due && seeds_left (session)))
+    return g_strdup (ready->prompt);
+  if (seeds_left (session))
+    return dvs_text_stripped (
+        session->playing[session->next_seed], DVS_PROMPT_MAX);
+  if (session->automatic && !session->auto_cancellable)
+    return g_strdup (session->automatic->prompt);
+  if (session->loop && session->seeds[0])
+    return dvs_text_stripped (session->seeds[0], DVS_PROMPT_MAX);
+  return NULL;
+}
+
 DvsPrompt *
 dvs_session_take_prompt (DvsSession *session)
 {

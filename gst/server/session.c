@@ -77,6 +77,7 @@ dvs_session_free (DvsSession *session)
   g_free (session->preset_id);
   g_free (session->preset_label);
   g_free (session->rollout_prompt);
+  g_free (session->told_next);
   g_strfreev (session->seeds);
   g_strfreev (session->playing);
   g_ptr_array_unref (session->locked);

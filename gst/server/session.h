@@ -44,6 +44,9 @@ typedef struct {
   gboolean (*start_run) (gpointer host, const DvsRun *run);
   void (*generate) (gpointer host, guint epoch, guint index,
       const gchar *prompt, const gchar *prompt_id);
+  /* What generate will probably be called with next, told while a segment is
+   * made. Promises nothing. */
+  void (*prepare) (gpointer host, const gchar *prompt);
   void (*end) (gpointer host, guint epoch, guint index);
   void (*reset) (gpointer host);
   void (*set_reading) (gpointer host, gboolean reading);

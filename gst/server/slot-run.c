@@ -298,6 +298,19 @@ dvs_slot_generate (DvsSlot *slot, guint epoch, guint index, const gchar *prompt,
 }
 
 void
+dvs_slot_prepare (DvsSlot *slot, const gchar *prompt)
+{
+  DvsSlotRun *run = &slot->run;
+  JsonObject *message;
+
+  if (!run->active || run->stopped || run->ended)
+    return;
+  message = run_message_new (slot, "prepare");
+  json_object_set_string_member (message, "prompt", prompt);
+  dvs_process_send (slot->process, message, -1);
+}
+
+void
 dvs_slot_end (DvsSlot *slot, guint epoch, guint index)
 {
   JsonObject *message = answer_new (slot, "end", epoch, index);

@@ -423,6 +423,13 @@ dvs_pipeline_generate (
 }
 
 void
+dvs_pipeline_prepare (DvsPipeline *pipeline, const gchar *prompt)
+{
+  if (prompt && pipeline->top && !pipeline->undertaker)
+    g_signal_emit_by_name (pipeline->source, "prepare-prompt", prompt);
+}
+
+void
 dvs_pipeline_end (DvsPipeline *pipeline, guint epoch, guint index)
 {
   if (!pipeline->top || pipeline->undertaker ||

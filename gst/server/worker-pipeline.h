@@ -42,6 +42,8 @@ gboolean dvs_pipeline_is_running (const DvsPipeline *pipeline);
 /* Answer what need_prompt() asked; other answers are ignored. */
 void dvs_pipeline_generate (
     DvsPipeline *pipeline, guint epoch, guint index, const gchar *prompt);
+/* What the next answer will probably be. */
+void dvs_pipeline_prepare (DvsPipeline *pipeline, const gchar *prompt);
 void dvs_pipeline_end (DvsPipeline *pipeline, guint epoch, guint index);
 /* A new epoch. */
 void dvs_pipeline_reset (DvsPipeline *pipeline);

@@ -7,8 +7,8 @@
  * {timings}, failed {message}; of a run: need-prompt {epoch, index, resets},
  * step {running}, ended {error, broken}; and pong {rss}.  What it is told:
  * setup (setup.h), run {segments, start-image} with the link, generate {epoch,
- * index, prompt, prompt-id}, end {epoch, index}, reset, stop, ping.  All that
- * is of a run has its number, "run".
+ * index, prompt, prompt-id}, prepare {prompt}, end {epoch, index}, reset, stop,
+ * ping.  All that is of a run has its number, "run".
  *
  * Threads: the main thread; its main loop waits for nobody.
  */
@@ -287,6 +287,9 @@ take_command (Worker *worker, const gchar *type, JsonObject *message)
         dvs_packet_string (message, "prompt-id"));
     dvs_pipeline_generate (
         worker->pipeline, epoch, index, dvs_packet_string (message, "prompt"));
+  } else if (g_str_equal (type, "prepare")) {
+    dvs_pipeline_prepare (
+        worker->pipeline, dvs_packet_string (message, "prompt"));
   } else if (g_str_equal (type, "end")) {
     dvs_pipeline_end (worker->pipeline, epoch, index);
   } else if (g_str_equal (type, "reset")) {

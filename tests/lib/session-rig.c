@@ -229,6 +229,16 @@ host_generate (gpointer host, guint epoch, guint index, const gchar *prompt,
 }
 
 static void
+host_prepare (gpointer host, const gchar *prompt)
+{
+  Rig *rig = host;
+
+  g_assert (rig->running);
+  g_free (rig->prepared);
+  rig->prepared = g_strdup (prompt);
+}
+
+static void
 host_end (gpointer host, guint epoch, guint index)
 {
   Rig *rig = host;
@@ -308,8 +318,8 @@ host_observe (gpointer host, const gchar *metric, gdouble value)
 
 static const DvsSessionHost functions = {host_send_text, host_send_media,
     host_close, host_want_slot, host_free_slot, host_start_run, host_generate,
-    host_end, host_reset, host_set_reading, host_check_picture, host_timer,
-    host_now, host_log, host_observe};
+    host_prepare, host_end, host_reset, host_set_reading, host_check_picture,
+    host_timer, host_now, host_log, host_observe};
 
 /* ---- life ---- */
 
@@ -360,6 +370,7 @@ rig_free (Rig *rig)
     call_clear (&rig->prompts.more_checks[i]);
   g_clear_object (&rig->picture_cancellable);
   g_free (rig->generated);
+  g_free (rig->prepared);
   dvs_metrics_free (rig->metrics);
   g_ptr_array_unref (rig->trace);
   g_ptr_array_unref (rig->logs);

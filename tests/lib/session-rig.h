@@ -53,6 +53,7 @@ typedef struct {
   guint epoch, index, runs; /* of the last question; runs so far */
   guint media_sequence;
   gchar *generated; /* the latest prompt */
+  gchar *prepared;  /* the latest that was told ahead */
 
   /* ---- a picture that is looked at ---- */
   DvsPictureFunc picture;

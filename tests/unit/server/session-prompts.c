@@ -86,6 +86,35 @@ START_TEST (a_prompt_is_enhanced)
 }
 END_TEST
 
+/* What the slot can prepare meanwhile. */
+START_TEST (the_next_prompt_is_told_while_a_segment_is_made)
+{
+  start (TWO);
+  ck_assert_ptr_null (rig->prepared);
+  rig_ask (rig, 1, 1);
+  ck_assert_str_eq (rig->generated, "a");
+  ck_assert_str_eq (rig->prepared, "b");
+  rig_say (rig, "{\"type\":\"append_prompt\",\"prompt\":\"p\"}");
+  ck_assert_str_eq (rig->prepared, "b"); /* it is not known yet */
+  rig_answer (&rig->prompts.enhance, NULL, "better");
+  ck_assert_str_eq (rig->prepared, "better");
+  rig_step_done (rig, 1, 1);
+  rig_ask (rig, 1, 2);
+  ck_assert_str_eq (rig->generated, "better");
+  ck_assert_str_eq (rig->prepared, "b");
+}
+END_TEST
+
+START_TEST (the_first_prompt_of_a_loop_is_told_at_its_end)
+{
+  start (TWO ",\"loop_generation_enabled\":true");
+  rig_segment (rig, 1, 1);
+  rig_ask (rig, 1, 2);
+  ck_assert_str_eq (rig->generated, "b");
+  ck_assert_str_eq (rig->prepared, "a");
+}
+END_TEST
+
 START_TEST (enhancement_fails)
 {
   start ("");
@@ -554,6 +583,8 @@ main (void)
 
   tcase_add_checked_fixture (tests, set_up, tear_down);
   tcase_add_test (tests, a_prompt_is_enhanced);
+  tcase_add_test (tests, the_next_prompt_is_told_while_a_segment_is_made);
+  tcase_add_test (tests, the_first_prompt_of_a_loop_is_told_at_its_end);
   tcase_add_test (tests, enhancement_fails);
   tcase_add_test (tests, an_enhanced_prompt_is_blocked);
   tcase_add_test (tests, sources_run_dry_and_resume);

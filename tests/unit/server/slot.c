@@ -5,6 +5,7 @@
  */
 #include <check.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fmp4.h"
 #include "process.h"
@@ -113,6 +114,46 @@ START_TEST (starts_without_warming_up)
   ck_assert_str_eq (rig->states->str, "loading ready ");
   ck_assert_str_eq (info.model, "procedural");
   ck_assert_ptr_null (info.warmup_timings);
+}
+END_TEST
+
+/* Whether the source that the worker runs was told of @prompt. */
+static gboolean
+source_was_told (const gchar *log, const gchar *prompt)
+{
+  gchar *text = NULL;
+  gboolean told;
+
+  ck_assert (g_file_get_contents (log, &text, NULL, NULL));
+  told = strstr (text, prompt) != NULL;
+  g_free (text);
+  return told;
+}
+
+START_TEST (the_source_is_told_what_comes_next)
+{
+  const DvsRun run = {.segments = 1};
+  gchar *log = NULL;
+  int fd = g_file_open_tmp ("dv-slot-XXXXXX.log", &log, NULL);
+
+  ck_assert_int_ge (fd, 0);
+  close (fd);
+  ck_assert (g_setenv ("GST_DEBUG", "dreamversesrc:5", TRUE));
+  ck_assert (g_setenv ("GST_DEBUG_FILE", log, TRUE));
+  start ();
+  rig->quiet = TRUE;
+  dvs_slot_prepare (rig->slot, "of no run");
+  slot_rig_run_as (rig, 1, &run);
+  ck_assert (slot_rig_wait (rig, slot_rig_is_asked, 60));
+  dvs_slot_prepare (rig->slot, "a lake in the morning");
+  dvs_slot_generate (rig->slot, 1, 1, "a lake", NULL);
+  ck_assert (slot_rig_wait (rig, slot_rig_has_ended, 60));
+  ck_assert (source_was_told (log, "a lake in the morning"));
+  ck_assert (!source_was_told (log, "of no run"));
+  g_unsetenv ("GST_DEBUG");
+  g_unsetenv ("GST_DEBUG_FILE");
+  unlink (log);
+  g_free (log);
 }
 END_TEST
 
@@ -379,6 +420,7 @@ main (int argc, char **argv)
   tcase_set_timeout (tcase, 300);
   tcase_add_test (tcase, starts_and_warms_up);
   tcase_add_test (tcase, starts_without_warming_up);
+  tcase_add_test (tcase, the_source_is_told_what_comes_next);
   tcase_add_test (tcase, three_segments);
   tcase_add_test (tcase, runs_follow_each_other_in_one_process);
   tcase_add_test (tcase, end_before_the_first_segment);
