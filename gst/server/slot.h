@@ -95,8 +95,8 @@ gboolean dvs_slot_start_run (DvsSlot *slot, const DvsRun *run, gpointer user);
 /* Answers need_prompt. */
 void dvs_slot_generate (DvsSlot *slot, guint epoch, guint index,
     const gchar *prompt, const gchar *prompt_id);
-/* What dvs_slot_generate() will probably be called with next, so that a model on
- * a GPU prepares it meanwhile; nothing depends on it. */
+/* What dvs_slot_generate() will probably be called with next, so that a model
+ * on a GPU prepares it meanwhile; nothing depends on it. */
 void dvs_slot_prepare (DvsSlot *slot, const gchar *prompt);
 /* Answers need_prompt: there is no such segment; what was made is finished and
  * relayed, then run_ended comes. */
