@@ -473,6 +473,28 @@ run_denoise (Golden *golden)
 
 /* ---- LoRAs ---- */
 
+typedef struct {
+  const DvLoras *loras;
+  const DvTensor *plain;
+  DvTensor got; /* on the host */
+  DvError error;
+} Merging;
+
+static void
+run_merge (DvStream *stream, void *user)
+{
+  Merging *merging = user;
+  size_t mark = dv_mark (stream);
+  DvTensor out = dv_new (stream, DV_F32, 2, merging->plain->shape);
+
+  if (dv_loras_merge (merging->loras, stream, "proj_in.weight", merging->plain,
+          &out, &merging->error) != DV_OK)
+    dv_stream_fail (stream, merging->error.code, merging->error.stage, "%s",
+        merging->error.detail);
+  dv_copy (stream, &merging->got, &out);
+  dv_release (stream, mark);
+}
+
 /* A merged weight that the results show. */
 static void
 compare_merged (Golden *golden, const char *prefix, const DvLoras *loras)
@@ -483,27 +505,25 @@ compare_merged (Golden *golden, const char *prefix, const DvLoras *loras)
       weights ? dv_checkpoint_open_part (DV_PART_DIT, weights, &error) : NULL;
   const DvTensor *expected = golden_find (
       golden, "expected.safetensors", "%s.merged.patchify_proj.weight", prefix);
-  const DvTensor *plain = checkpoint ? dv_checkpoint_find (checkpoint,
-                                           DV_PART_DIT, "proj_in.weight")
-                                     : NULL;
-  DvTensor got;
+  Merging merging = {.loras = loras,
+      .plain = checkpoint ? dv_checkpoint_find (
+                                checkpoint, DV_PART_DIT, "proj_in.weight")
+                          : NULL};
+  DvStream *stream;
   char name[64];
 
   snprintf (name, sizeof name, "%s.merged.patchify_proj.weight", prefix);
-  if (!plain || !expected || plain->dtype != DV_BF16) {
+  if (!merging.plain || !expected || merging.plain->dtype != DV_BF16) {
     golden_fail (golden, "%s: nothing to merge or compare", name);
     dv_checkpoint_free (checkpoint);
     return;
   }
-  got = dv_tensor_new (DV_F32, 2, plain->shape);
-  for (int64_t i = 0; i < dv_tensor_count (plain); i++)
-    ((float *)got.data)[i] =
-        dv_f32_from_bf16 (((const uint16_t *)plain->data)[i]);
-  if (dv_loras_merge (loras, golden_device (golden)->pool, "proj_in.weight",
-          got.data, plain->shape[0], plain->shape[1], &error) != DV_OK)
-    golden_fail (golden, "%s: %s", name, error.detail);
-  golden_compare (golden, name, &got, expected, module_limit);
-  dv_tensor_clear (&got);
+  merging.got = dv_tensor_new (DV_F32, 2, merging.plain->shape);
+  stream = golden_stream (golden, run_merge, &merging);
+  if (stream)
+    golden_compare (golden, name, &merging.got, expected, module_limit);
+  dv_stream_free (stream);
+  dv_tensor_clear (&merging.got);
   dv_checkpoint_free (checkpoint);
 }
 

@@ -42,32 +42,88 @@ fail (DvLoader *loader, DvStatus code, const char *format, ...)
       text);
 }
 
+static bool
+is_float (DvDtype dtype)
+{
+  return dtype == DV_F32 || dtype == DV_BF16 || dtype == DV_F16;
+}
+
+static bool
+has_loras (const DvLoader *loader)
+{
+  return loader->part == DV_PART_DIT && loader->loras;
+}
+
+/* Holds every change against its weight, and adds up on a dry stream what the
+ * weight that wants the most takes. */
+static DvStatus
+look_at_loras (DvLoader *loader, DvStream *dry, DvError *error)
+{
+  const DvPartTensors *part = tensors (loader);
+  const char *target, *path;
+
+  for (size_t i = 0; (target = dv_loras_target (loader->loras, i, &path));
+       i++) {
+    const DvNamed *named = dv_part_find (part, target);
+    DvStatus status = DV_OK;
+    DvTensor out;
+
+    if (!named || named->tensor->n_dims != 2)
+      return dv_fail (error, DV_ERROR_FORMAT, "load",
+          "The LoRA %s changes %.128s, which is no matrix of the model in %s.",
+          path, target, part->where ? part->where : "memory");
+    out = dv_tensor (NULL, loader->compute, 2, named->tensor->shape);
+    if (is_float (named->tensor->dtype))
+      status = dv_loras_merge (
+          loader->loras, dry, target, named->tensor, &out, error);
+    if (status != DV_OK)
+      return status;
+  }
+  loader->bytes_scratch = dry->arena.peak;
+  return DV_OK;
+}
+
+static DvStatus
+begin_merging (DvLoader *loader, DvError *error)
+{
+  DvStream *dry = dv_stream_new_dry (loader->device, error);
+  DvStatus status;
+
+  if (!dry)
+    return DV_ERROR_MEMORY;
+  status = look_at_loras (loader, dry, error);
+  dv_stream_free (dry);
+  if (status != DV_OK || loader->counting || loader->bytes_scratch == 0)
+    return status;
+  loader->merging =
+      dv_stream_new (loader->device, loader->bytes_scratch, error);
+  return loader->merging ? DV_OK : DV_ERROR_MEMORY;
+}
+
 DvStatus
 dv_loader_begin (DvLoader *loader, DvError *error)
 {
-  const char *target, *path;
   const DvPartTensors *part = tensors (loader);
 
   loader->used = NULL;
+  loader->merging = NULL;
   loader->status = DV_OK;
-  loader->bytes_read = loader->bytes_resident = 0;
+  loader->bytes_read = loader->bytes_resident = loader->bytes_scratch = 0;
   loader->n_extra = 0;
   loader->extra[0] = 0;
-  if (loader->part == DV_PART_DIT && loader->loras)
-    for (size_t i = 0; (target = dv_loras_target (loader->loras, i, &path));
-         i++) {
-      const DvNamed *named = dv_part_find (part, target);
+  if (has_loras (loader)) {
+    DvStatus status = begin_merging (loader, error);
 
-      if (!named || named->tensor->n_dims != 2)
-        return dv_fail (error, DV_ERROR_FORMAT, "load",
-            "The LoRA %s changes %.128s, which is no matrix of the model in "
-            "%s.",
-            path, target, part->where ? part->where : "memory");
-    }
+    if (status != DV_OK)
+      return status;
+  }
   loader->used = calloc (part->count + 1, sizeof *loader->used);
-  if (!loader->used)
+  if (!loader->used) {
+    dv_stream_free (loader->merging);
+    loader->merging = NULL;
     return dv_fail (error, DV_ERROR_MEMORY, "load",
         "There is no memory left to load the %s.", dv_part_name (loader->part));
+  }
   return DV_OK;
 }
 
@@ -84,6 +140,8 @@ dv_loader_finish (DvLoader *loader, DvError *error)
   }
   free (loader->used);
   loader->used = NULL;
+  dv_stream_free (loader->merging);
+  loader->merging = NULL;
   if (loader->status != DV_OK && error)
     *error = loader->error;
   return loader->status;
@@ -207,26 +265,6 @@ all_finite (const DvTensor *t)
 
 /* ---- preparing ---- */
 
-static bool
-is_float (DvDtype dtype)
-{
-  return dtype == DV_F32 || dtype == DV_BF16 || dtype == DV_F16;
-}
-
-static float
-value_at (const DvTensor *t, int64_t i)
-{
-  uint16_t h;
-  float f;
-
-  if (t->dtype == DV_F32) {
-    memcpy (&f, (const uint8_t *)t->data + 4 * i, 4);
-    return f;
-  }
-  memcpy (&h, (const uint8_t *)t->data + 2 * i, 2);
-  return t->dtype == DV_BF16 ? dv_f32_from_bf16 (h) : dv_f32_from_f16 (h);
-}
-
 /* A copy that is aligned, for a file that is not. */
 static DvTensor
 aligned_copy (DvLoader *loader, const DvTensor *from)
@@ -244,47 +282,44 @@ aligned_copy (DvLoader *loader, const DvTensor *from)
   return copy;
 }
 
-/* The weight with its LoRAs: float32 while they are added, then rounded to
- * what the products take. */
+/* The weight with its LoRAs, rounded to what the products take, in the device's
+ * memory: in the host's where that is the same. */
 static DvTensor
-merged_copy (DvLoader *loader, const char *name, const DvTensor *from)
+merged_copy (DvLoader *loader, const DvNamed *named)
 {
-  int64_t count = dv_tensor_count (from);
-  DvTensor sum = dv_tensor_new (DV_F32, from->n_dims, from->shape), rounded;
-  float *data = sum.data;
+  const DvTensor *from = named->tensor;
+  DvTensor sum;
 
-  if (!sum.data)
-    goto no_memory;
-  for (int64_t i = 0; i < count; i++)
-    data[i] = value_at (from, i);
-  if (dv_loras_merge (loader->loras, loader->device->pool, name, data,
-          from->shape[0], from->shape[1], &loader->error) != DV_OK) {
-    loader->status = loader->error.code;
-    dv_tensor_clear (&sum);
-    return (DvTensor){0};
+  if (loader->device->discrete) {
+    sum = dv_tensor (NULL, loader->compute, 2, from->shape);
+    sum.device = loader->device;
+    sum.data = dv_device_alloc (loader->device, dv_tensor_bytes (&sum));
+  } else {
+    sum = dv_tensor_new (loader->compute, 2, from->shape);
   }
-  if (loader->compute != DV_BF16)
-    return sum;
-  rounded = dv_tensor_new (DV_BF16, from->n_dims, from->shape);
-  if (!rounded.data)
-    goto no_memory;
-  for (int64_t i = 0; i < count; i++)
-    ((uint16_t *)rounded.data)[i] = dv_bf16_from_f32 (data[i]);
-  dv_tensor_clear (&sum);
-  return rounded;
+  if (!sum.data)
+    fail (loader, DV_ERROR_MEMORY,
+        "there is no memory left on %s to merge a LoRA into %.128s.",
+        loader->device->name, named->name);
+  else
+    loader->status = dv_loras_merge (loader->loras, loader->merging,
+        named->name, from, &sum, &loader->error);
+  return sum;
+}
 
-no_memory:
-  fail (loader, DV_ERROR_MEMORY,
-      "there is no memory left to merge a LoRA into %.128s.", name);
-  dv_tensor_clear (&sum);
-  return (DvTensor){0};
+static void
+drop_copy (const DvLoader *loader, DvTensor *copy)
+{
+  if (copy->device)
+    dv_device_free (loader->device, copy->data);
+  else
+    dv_tensor_clear (copy);
 }
 
 static bool
 is_merged (const DvLoader *loader, const char *name)
 {
-  return loader->part == DV_PART_DIT && loader->loras &&
-         dv_loras_touch (loader->loras, name);
+  return has_loras (loader) && dv_loras_touch (loader->loras, name);
 }
 
 /* Rows that are looked up need no memory of a device of its own: the few that
@@ -330,7 +365,7 @@ prepare (DvLoader *loader, DvUse use, const DvNamed *named, int n_dims,
 {
   const DvTensor *from = named->tensor;
   bool merged = is_merged (loader, named->name);
-  DvTensor host = *from, view;
+  DvTensor copy = {0}, view = *from;
   DvWeight w = {0};
   char text[96];
 
@@ -355,26 +390,32 @@ prepare (DvLoader *loader, DvUse use, const DvNamed *named, int n_dims,
     dv_safetensors_was_read (named->file, from, true);
     return w;
   }
-  if (merged && is_float (from->dtype))
-    host = merged_copy (loader, named->name, from);
+  if (merged)
+    copy = merged_copy (loader, named);
   else if (!dv_safetensors_aligned (from))
-    host = aligned_copy (loader, from);
+    copy = aligned_copy (loader, from);
   if (loader->status != DV_OK)
-    return w;
-  view = dv_tensor (host.data, host.dtype, n_dims, shape);
-  loader->status = dv_weight_prepare (
-      loader->device, &w, use, loader->compute, &view, &loader->error);
-  if (loader->status != DV_OK) {
-    dv_tensor_clear (&host);
-    return (DvWeight){0};
-  }
+    goto failed;
+  if (copy.data)
+    view = copy;
+  view = dv_reshape (&view, n_dims, shape);
+  loader->status =
+      copy.device ? dv_weight_adopt (loader->device, &w, &view, &loader->error)
+                  : dv_weight_prepare (loader->device, &w, use, loader->compute,
+                        &view, &loader->error);
+  if (loader->status != DV_OK)
+    goto failed;
   /* A backend that uses host memory as it is takes our copy over. */
-  if (host.owner == DV_OWNED && w.data.data == host.data)
+  if (copy.owner == DV_OWNED && w.data.data == copy.data)
     w.data.owner = DV_OWNED;
   else
-    dv_tensor_clear (&host);
+    dv_tensor_clear (&copy);
   dv_safetensors_was_read (named->file, from, w.data.data == from->data);
   return w;
+
+failed:
+  drop_copy (loader, &copy);
+  return (DvWeight){0};
 }
 
 static DvWeight
@@ -386,6 +427,11 @@ load (DvLoader *loader, DvUse use, int n_dims, const int64_t *shape,
 
   if (!named)
     return w;
+  if (use != DV_USE_MATMUL && is_merged (loader, name)) {
+    fail (loader, DV_ERROR_FORMAT,
+        "a LoRA changes %.128s, which is no matrix of a product.", name);
+    return w;
+  }
   loader->bytes_resident += resident (loader, use, named, n_dims, shape);
   if (loader->counting) {
     w.use = use;

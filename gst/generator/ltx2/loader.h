@@ -32,6 +32,8 @@ typedef struct {
   uint64_t bytes_read;     /* of the mapped weights; counting: would be */
   uint64_t bytes_resident; /* made beside the mapping, likewise; those of
                             * parked layers too */
+  uint64_t bytes_scratch;  /* for merging LoRAs, while they are loaded */
+  DvStream *merging;       /* with so much; NULL: nothing is merged */
   DvStatus status;
   DvError error;
   bool *used; /* [tensors of the part] */

@@ -125,17 +125,22 @@ weight_name (const char *key, size_t length, char *out, size_t size)
 static bool
 usable (const DvTensor *t)
 {
-  return dv_safetensors_aligned (t) &&
-         (t->dtype == DV_F32 || t->dtype == DV_BF16 || t->dtype == DV_F16);
+  return t->dtype == DV_F32 || t->dtype == DV_BF16 || t->dtype == DV_F16;
 }
 
+/* At any address: files need not align what they hold. */
 static float
 value_at (const DvTensor *t, int64_t i)
 {
-  if (t->dtype == DV_F32)
-    return ((const float *)t->data)[i];
-  return t->dtype == DV_BF16 ? dv_f32_from_bf16 (((const uint16_t *)t->data)[i])
-                             : dv_f32_from_f16 (((const uint16_t *)t->data)[i]);
+  uint16_t half;
+  float whole;
+
+  if (t->dtype == DV_F32) {
+    memcpy (&whole, (const uint8_t *)t->data + 4 * i, sizeof whole);
+    return whole;
+  }
+  memcpy (&half, (const uint8_t *)t->data + 2 * i, sizeof half);
+  return t->dtype == DV_BF16 ? dv_f32_from_bf16 (half) : dv_f32_from_f16 (half);
 }
 
 /* The change of @weight that file @file brings, made if it is new. */
@@ -310,95 +315,85 @@ dv_loras_touch (const DvLoras *loras, const char *weight)
   return false;
 }
 
-/* data += scale B A, in tiles of rows. */
-typedef struct {
-  float *data;
-  const float *a; /* [rank, in] */
-  const DvTensor *b;
-  float scale;
-  int64_t out, in, rank;
-  float *sums; /* [threads, in] */
-} Product;
-
-#define TILE 32
-
-/* Each element's sum over the rank is formed first, then scaled and added. */
-static void
-product_tile (void *user, int64_t tile, int thread)
+/* Of a safetensors file, in the arena: aligned, and where ops reach it. */
+static DvTensor
+brought (DvStream *stream, const DvTensor *from)
 {
-  const Product *p = user;
-  float *restrict sum = p->sums + thread * p->in;
-  int64_t end = (tile + 1) * TILE < p->out ? (tile + 1) * TILE : p->out;
+  DvTensor to = dv_new (stream, from->dtype, from->n_dims, from->shape);
 
-  for (int64_t n = tile * TILE; n < end; n++) {
-    float *restrict row = p->data + n * p->in;
-
-    memset (sum, 0, (size_t)p->in * sizeof *sum);
-    for (int64_t r = 0; r < p->rank; r++) {
-      const float *restrict a = p->a + r * p->in;
-      float b = value_at (p->b, n * p->rank + r);
-
-      for (int64_t k = 0; k < p->in; k++)
-        sum[k] += b * a[k];
-    }
-    for (int64_t k = 0; k < p->in; k++)
-      row[k] += p->scale * sum[k];
-  }
+  dv_copy (stream, &to, from);
+  return to;
 }
 
 static DvStatus
-add_product (const Change *change, DvPool *pool, double scale, float *data,
-    int64_t out, int64_t in, DvError *error)
+check_shapes (const DvLoras *loras, const Change *change, int64_t out,
+    int64_t in, DvError *error)
 {
-  int64_t rank = change->a->shape[0];
-  int threads = pool ? dv_pool_threads (pool) : 1;
-  float *a = malloc ((size_t)(rank + threads) * (size_t)in * sizeof *a);
-  Product product = {.data = data,
-      .a = a,
-      .b = change->b,
-      .scale = (float)scale,
-      .out = out,
-      .in = in,
-      .rank = rank};
-  int64_t tiles = (out + TILE - 1) / TILE;
-
-  if (!a)
-    return dv_fail (error, DV_ERROR_MEMORY, "load",
-        "There is no memory left to merge a LoRA.");
-  product.sums = a + rank * in;
-  for (int64_t i = 0; i < rank * in; i++)
-    a[i] = value_at (change->a, i);
-  if (pool)
-    dv_pool_run (pool, tiles, product_tile, &product);
-  else
-    for (int64_t i = 0; i < tiles; i++)
-      product_tile (&product, i, 0);
-  free (a);
-  return DV_OK;
+  if (change->b->shape[0] == out && change->a->shape[1] == in)
+    return DV_OK;
+  return dv_fail (error, DV_ERROR_FORMAT, "load",
+      "The LoRA %s is made for another model: its change of %.128s is "
+      "[%lld, %lld], the weight is [%lld, %lld].",
+      dv_safetensors_path (loras->file[change->file].file), change->weight,
+      (long long)change->b->shape[0], (long long)change->a->shape[1],
+      (long long)out, (long long)in);
 }
 
-DvStatus
-dv_loras_merge (const DvLoras *loras, DvPool *pool, const char *weight,
-    float *data, int64_t out, int64_t in, DvError *error)
+static float
+scale_of (const DvLoras *loras, const Change *change)
 {
+  double scale = loras->file[change->file].strength;
+
+  if (change->alpha != 0.0)
+    scale *= change->alpha / (double)change->a->shape[0];
+  return (float)scale;
+}
+
+/* A change's factors where the op reads them. */
+typedef struct {
+  DvTensor b, a;
+} Factors;
+
+DvStatus
+dv_loras_merge (const DvLoras *loras, DvStream *stream, const char *weight,
+    const DvTensor *from, const DvTensor *out, DvError *error)
+{
+  size_t mark = dv_mark (stream);
+  Factors *all = calloc (loras->n_changes + 1, sizeof *all);
+  DvChange *changes = calloc (loras->n_changes + 1, sizeof *changes);
   DvStatus status = DV_OK;
+  DvTensor x;
+  int n = 0;
 
-  for (size_t i = 0; i < loras->n_changes && status == DV_OK; i++) {
-    const Change *c = &loras->change[i];
-    const File *file = &loras->file[c->file];
-    double scale = file->strength;
-
-    if (strcmp (c->weight, weight) != 0)
-      continue;
-    if (c->b->shape[0] != out || c->a->shape[1] != in)
-      return dv_fail (error, DV_ERROR_FORMAT, "load",
-          "The LoRA %s is made for another model: its change of %.128s is "
-          "[%lld, %lld], the weight is [%lld, %lld].",
-          dv_safetensors_path (file->file), weight, (long long)c->b->shape[0],
-          (long long)c->a->shape[1], (long long)out, (long long)in);
-    if (c->alpha != 0.0)
-      scale *= c->alpha / (double)c->a->shape[0];
-    status = add_product (c, pool, scale, data, out, in, error);
+  if (!all || !changes) {
+    status = dv_fail (error, DV_ERROR_MEMORY, "load",
+        "There is no memory left to merge a LoRA.");
+    goto out;
   }
+  for (size_t i = 0; i < loras->n_changes && status == DV_OK; i++)
+    if (strcmp (loras->change[i].weight, weight) == 0)
+      status = check_shapes (
+          loras, &loras->change[i], from->shape[0], from->shape[1], error);
+  if (status != DV_OK)
+    goto out;
+  x = brought (stream, from);
+  for (size_t i = 0; i < loras->n_changes; i++) {
+    const Change *change = &loras->change[i];
+
+    if (strcmp (change->weight, weight) != 0)
+      continue;
+    all[n].b = brought (stream, change->b);
+    all[n].a = brought (stream, change->a);
+    changes[n] = (DvChange){&all[n].b, &all[n].a, scale_of (loras, change)};
+    n++;
+  }
+  dv_merge (stream,
+      &(DvMerge){.out = out, .x = &x, .changes = changes, .n_changes = n});
+  dv_release (stream, mark);
+  status = dv_stream_status (stream, error);
+
+out:
+  free (changes);
+  free (all);
   return status;
 }

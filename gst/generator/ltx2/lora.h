@@ -5,8 +5,10 @@
  *
  *   W += strength * (alpha / rank, where there is an alpha) * B A
  *
- * in float32, rounded once.  The checkpoint stays as it is, so that removing
- * a LoRA is loading without it: exact.
+ * in float32, rounded once, where the transformer computes: on a GPU the files'
+ * numbers are brought to it, and the sums have the bits that a processor gives
+ * (ops.h, DvMerge).  The checkpoint stays as it is, so that removing a LoRA is
+ * loading without it: exact.
  *
  *   DvLoras *loras = dv_loras_new (&error);
  *   dv_loras_add (loras, "style.safetensors", 0.8, &error);
@@ -17,8 +19,7 @@
 #ifndef DV_LTX2_LORA_H
 #define DV_LTX2_LORA_H
 
-#include "pool.h"
-#include "tensor.h"
+#include "ops.h"
 
 typedef struct DvLoras DvLoras;
 
@@ -37,9 +38,12 @@ size_t dv_loras_count (const DvLoras *loras); /* files */
  * last. */
 const char *dv_loras_target (const DvLoras *loras, size_t i, const char **path);
 bool dv_loras_touch (const DvLoras *loras, const char *weight);
-/* Adds every change of @weight to @data [out, in]; shapes must fit. @pool may
- * be NULL; the result does not depend on it. */
-DvStatus dv_loras_merge (const DvLoras *loras, DvPool *pool, const char *weight,
-    float *data, int64_t out, int64_t in, DvError *error);
+/* @out [out, in] on the stream's device, F32 or BF16: @from, the weight in host
+ * memory as a file has it, with every change of @weight; shapes must fit. What
+ * the op reads is copied into the arena, so that a dry stream says what it
+ * takes; it is done when this returns. */
+DvStatus dv_loras_merge (const DvLoras *loras, DvStream *stream,
+    const char *weight, const DvTensor *from, const DvTensor *out,
+    DvError *error);
 
 #endif

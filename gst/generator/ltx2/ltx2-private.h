@@ -40,6 +40,7 @@ typedef struct {
 typedef struct {
   uint64_t mapped;   /* bytes of the weights in the files */
   uint64_t resident; /* bytes made beside them, all layers' */
+  uint64_t scratch;  /* bytes taken while its LoRAs are merged */
   int64_t layers;    /* whose matrices can be kept in host memory */
   uint64_t layer;    /* bytes of those of one layer, at most */
   int64_t parked;    /* layers that are, and are brought when they run */
@@ -122,6 +123,7 @@ typedef struct {
   uint64_t ahead;       /* activations of a prompt that is encoded beside a
                          * step; 0: none is */
   uint64_t ahead_slots; /* where its parked layers are brought to */
+  uint64_t scratch;     /* where LoRAs are merged */
   uint64_t reserve;     /* discrete devices: of the driver, and for pieces */
   uint64_t needed;      /* weights that stay and all of the above, but the
                          * state where the device is discrete */

@@ -241,6 +241,30 @@ load_transformer (DvLtx2 *self, const DvLoras *loras, DvError *error)
   return parts.dit;
 }
 
+/* Whether the transformer could be loaded with them, before the one that there
+ * is goes: the files fit, and where they are merged there is room. */
+static DvStatus
+check_loras (const DvLtx2 *self, const DvLoras *loras, DvError *error)
+{
+  DvLtx2Parts parts = {0};
+  DvPartBytes bytes = {0};
+  uint64_t available, total;
+  DvStatus status = dv_ltx2_load_part (
+      self, DV_PART_DIT, true, loras, NULL, NULL, &parts, &bytes, error);
+
+  dv_ltx2_parts_clear (&parts);
+  if (status != DV_OK)
+    return status;
+  dv_device_memory (self->device, &available, &total);
+  if (bytes.scratch <= available)
+    return DV_OK;
+  return dv_fail (error, DV_ERROR_MEMORY, "load",
+      "merging these LoRAs takes %.0f MiB of %s, and %.0f are free: open the "
+      "model with them, so that it is planned for, or end other sessions",
+      (double)bytes.scratch / 1048576, self->device_name,
+      (double)available / 1048576);
+}
+
 /* Where there is no room for both, the old one goes first, and comes back when
  * the new one cannot be loaded. */
 static DvDit *
@@ -248,6 +272,8 @@ replace_transformer (DvLtx2 *self, const DvLoras *loras, DvError *error)
 {
   DvDit *dit;
 
+  if (loras && check_loras (self, loras, error) != DV_OK)
+    return NULL;
   self->revision++;
   dv_dit_free (self->parts.dit);
   self->parts.dit = NULL;

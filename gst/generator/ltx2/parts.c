@@ -73,6 +73,7 @@ dv_ltx2_load_part (const DvLtx2 *model, DvPart part, bool counting,
   }
   bytes->mapped = loader.bytes_read;
   bytes->resident = loader.bytes_resident;
+  bytes->scratch = loader.bytes_scratch;
   if (status == DV_OK && part == DV_PART_GEMMA) {
     bytes->layers = dv_gemma_layers (parts->gemma);
     bytes->layer = dv_gemma_layer_bytes (parts->gemma);

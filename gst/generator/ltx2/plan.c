@@ -141,7 +141,7 @@ add_up (DvPlan *plan)
 {
   uint64_t weights = 0, slot = 0;
 
-  plan->host = 0;
+  plan->host = plan->scratch = 0;
   for (int i = 0; i < DV_N_PARTS; i++) {
     const DvPartBytes *part = &plan->part[i];
 
@@ -149,6 +149,8 @@ add_up (DvPlan *plan)
     plan->host += (uint64_t)part->parked * part->layer;
     if (part->parked > 0 && part->layer > slot)
       slot = part->layer;
+    if (part->scratch > plan->scratch)
+      plan->scratch = part->scratch;
   }
   plan->slots = 2 * slot;
   plan->ahead_slots = plan->ahead > 0 && plan->part[DV_PART_GEMMA].parked > 0
@@ -156,8 +158,8 @@ add_up (DvPlan *plan)
                           : 0;
   plan->reserve = plan->discrete ? plan->budget / RESERVED_PART : 0;
   plan->needed = weights - plan->host + plan->slots + plan->ahead +
-                 plan->ahead_slots + plan->activations + plan->cache +
-                 (plan->discrete ? plan->reserve : plan->state);
+                 plan->ahead_slots + plan->scratch + plan->activations +
+                 plan->cache + (plan->discrete ? plan->reserve : plan->state);
 }
 
 /* Parks as few layers of @part as it takes, or as many as help. */
@@ -262,7 +264,7 @@ dv_ltx2_plan (
 
 /* ---- refusing ---- */
 
-/* What of the weights stays, and where brought ones go. */
+/* What of the weights stays, and where others are brought or made. */
 static uint64_t
 weights_there (const DvPlan *plan)
 {
@@ -388,6 +390,11 @@ dv_ltx2_plan_say (const DvLtx2 *model, const DvPlan *plan)
     snprintf (line, sizeof line,
         "  %-18s %9.1f MiB to encode the next prompt beside a step", "ahead",
         (double)(plan->ahead + plan->ahead_slots) / MIB);
+    model->say (model->user, line);
+  }
+  if (plan->scratch > 0) {
+    snprintf (line, sizeof line, "  %-18s %9.1f MiB while they are merged",
+        "LoRAs", (double)plan->scratch / MIB);
     model->say (model->user, line);
   }
   if (plan->discrete) {

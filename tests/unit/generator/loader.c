@@ -499,32 +499,6 @@ START_TEST (loras_add_up)
 }
 END_TEST
 
-/* The same, however many threads there are. */
-START_TEST (a_merge_does_not_depend_on_threads)
-{
-  float one[32 * 8] = {0}, many[32 * 8] = {0};
-  DvError error;
-  DvPool *pool = dv_pool_new (3, &error);
-  DvLoras *loras = dv_loras_new (&error);
-
-  write_lora ("l", "patchify_proj", "lora_A.weight", "lora_B.weight", 0);
-  ck_assert_int_eq (dv_loras_add (loras, path_of ("l"), 0.3, &error), DV_OK);
-  ck_assert_int_eq (
-      dv_loras_merge (loras, NULL, "proj_in.weight", one, 32, 8, &error),
-      DV_OK);
-  ck_assert_int_eq (
-      dv_loras_merge (loras, pool, "proj_in.weight", many, 32, 8, &error),
-      DV_OK);
-  ck_assert_mem_eq (one, many, sizeof one);
-  ck_assert_int_eq (
-      dv_loras_merge (loras, pool, "proj_in.weight", many, 8, 32, &error),
-      DV_ERROR_FORMAT);
-  ck_assert_ptr_nonnull (strstr (error.detail, "another model"));
-  dv_loras_free (loras);
-  dv_pool_free (pool);
-}
-END_TEST
-
 static void
 no_lora (const char *file, const char *why)
 {
@@ -658,7 +632,6 @@ main (void)
   tcase_add_test (tcase, a_quantised_weight_is_refused_in_words);
   tcase_add_test (tcase, loras_are_merged_and_go_again);
   tcase_add_test (tcase, loras_add_up);
-  tcase_add_test (tcase, a_merge_does_not_depend_on_threads);
   tcase_add_test (tcase, what_is_no_lora);
   tcase_add_test (tcase, no_memory_at_any_allocation);
   suite_add_tcase (suite, tcase);

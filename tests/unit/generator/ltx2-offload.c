@@ -220,7 +220,8 @@ END_TEST
 /* ---- a small model that does not stay ---- */
 
 static DvModel *
-open_model (uint64_t budget, bool plan_only, DvError *error)
+open_with (
+    const DvLoraSpec *lora, uint64_t budget, bool plan_only, DvError *error)
 {
   DvModelSpec spec = {.model = path,
       .dtype = "f32",
@@ -231,9 +232,17 @@ open_model (uint64_t budget, bool plan_only, DvError *error)
       .frames = FRAMES,
       .memory_budget = budget,
       .plan_only = plan_only,
+      .loras = lora,
+      .n_loras = lora ? 1 : 0,
       .prompts = true};
 
   return dv_model_open (&spec, error);
+}
+
+static DvModel *
+open_model (uint64_t budget, bool plan_only, DvError *error)
+{
+  return open_with (NULL, budget, plan_only, error);
 }
 
 /* Three segments; the second and the third continue. The prompt of each is told
@@ -370,15 +379,33 @@ write_lora (const char *file, int64_t width)
   ck_assert_int_eq (fclose (out), 0);
 }
 
+/* Refused before anything of what there is goes. */
+static void
+refused_at_once (DvModel *model, const DvLoraSpec *lora, DvStatus status)
+{
+  uint64_t revision = ((const DvLtx2 *)model)->revision;
+  unsigned merges = apart_merges ();
+  DvError error = {0};
+
+  ck_assert_int_eq (dv_model_set_loras (model, lora, 1, &error), status);
+  ck_assert_msg (strstr (error.detail, status == DV_ERROR_MEMORY
+                                           ? "open the model with them"
+                                           : "made for another model") != NULL,
+      "%s", error.detail);
+  ck_assert_uint_eq (((const DvLtx2 *)model)->revision, revision);
+  ck_assert_uint_eq (apart_merges (), merges);
+}
+
 /* Merged, removed and refused on a device that has no room for two: the same
  * as where the model was opened with them. */
 START_TEST (loras_come_and_go_on_a_device)
 {
   uint32_t plain[3], with[3], again[3];
   char file[96], other[96];
-  DvLoraSpec lora = {file, 1}, wrong = {other, 1};
+  DvLoraSpec lora = {file, 1}, wrong = {other, 1}, half = {file, 0.5f};
   DvError error = {0};
   uint64_t budget;
+  unsigned merges;
   DvModel *model;
   DvPlan plan;
 
@@ -411,16 +438,71 @@ START_TEST (loras_come_and_go_on_a_device)
   apart_limit (budget);
   run (model, again);
   ck_assert_mem_eq (again, plain, sizeof plain);
+  merges = apart_merges ();
   ck_assert_msg (dv_model_set_loras (model, &lora, 1, &error) == DV_OK, "%s",
       error.detail);
+  ck_assert_uint_eq (apart_merges (), merges + 2);
   run (model, again);
   ck_assert_mem_eq (again, with, sizeof with);
-  ck_assert_int_ne (dv_model_set_loras (model, &wrong, 1, &error), DV_OK);
+  refused_at_once (model, &wrong, DV_ERROR_FORMAT);
+  apart_limit (apart_used () + 4096);
+  refused_at_once (model, &half, DV_ERROR_MEMORY);
+  apart_limit (budget);
+  run (model, again);
+  ck_assert_mem_eq (again, with, sizeof with);
+  /* The second fails, and both are merged again as they were. */
+  merges = apart_merges ();
+  apart_fail_merge (1);
+  ck_assert_int_eq (
+      dv_model_set_loras (model, &half, 1, &error), DV_ERROR_DEVICE);
+  ck_assert_uint_eq (apart_merges (), merges + 4);
   run (model, again);
   ck_assert_mem_eq (again, with, sizeof with);
   ck_assert_int_eq (dv_model_set_loras (model, NULL, 0, &error), DV_OK);
   run (model, again);
   ck_assert_mem_eq (again, plain, sizeof plain);
+  dv_model_unref (model);
+  ck_assert_uint_eq (apart_used (), 0);
+}
+END_TEST
+
+/* A model that is planned with a LoRA loads into what its plan says. */
+START_TEST (a_plan_has_room_for_merging)
+{
+  uint32_t with[3], again[3];
+  char file[96];
+  DvLoraSpec lora = {file, 1};
+  DvError error = {0};
+  DvModel *model;
+  DvPlan plan;
+
+  make_small ();
+  snprintf (file, sizeof file, "%s/lora.safetensors", directory);
+  write_lora (file, 32);
+  model = open_model (0, true, &error);
+  ck_assert_msg (model != NULL, "%s", error.detail);
+  ck_assert_uint_eq (((const DvLtx2 *)model)->plan.scratch, 0);
+  dv_model_unref (model);
+  model = open_with (&lora, 0, false, &error);
+  ck_assert_msg (model != NULL, "%s", error.detail);
+  plan = ((const DvLtx2 *)model)->plan;
+  run (model, with);
+  dv_model_unref (model);
+  /* At least a weight of the file and its change. */
+  ck_assert_uint_ge (plan.scratch, 32 * 128 * 2 + 2 * (32 + 128) * 4);
+  ck_assert_uint_eq (
+      plan.needed, on_the_device (&plan) + plan.scratch + plan.reserve);
+
+  apart_limit ((plan.needed - plan.reserve) / 31 * 32 + 32);
+  model = open_with (&lora, 0, false, &error);
+  ck_assert_msg (model != NULL, "%s", error.detail);
+  ck_assert_uint_eq (((const DvLtx2 *)model)->plan.host, 0);
+  run (model, again);
+  ck_assert_mem_eq (again, with, sizeof with);
+  ck_assert_msg (dv_model_set_loras (model, &lora, 1, &error) == DV_OK, "%s",
+      error.detail);
+  run (model, again);
+  ck_assert_mem_eq (again, with, sizeof with);
   dv_model_unref (model);
   ck_assert_uint_eq (apart_used (), 0);
 }
@@ -441,6 +523,7 @@ main (void)
   tcase_add_test (tests, the_smallest_gpu_encodes_no_prompt_ahead);
   tcase_add_test (tests, brought_layers_give_the_same);
   tcase_add_test (tests, loras_come_and_go_on_a_device);
+  tcase_add_test (tests, a_plan_has_room_for_merging);
   suite_add_tcase (suite, tests);
   runner = srunner_create (suite);
   srunner_run_all (runner, CK_ENV);
