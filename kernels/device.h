@@ -107,7 +107,8 @@ void dv_stream_free (DvStream *stream);
 
 /* Waits for what was queued, and says how it went. The status stays. */
 DvStatus dv_stream_status (DvStream *stream, DvError *error);
-/* Forgets a failure; the arena is empty again. */
+/* Waits for what was queued: nothing of it touches the host's memory any more.
+ * Forgets a failure; the arena is empty again. */
 void dv_stream_reset (DvStream *stream);
 /* Leaves a failure in the stream, if there is none yet. */
 void dv_stream_fail (DvStream *stream, DvStatus code, const char *stage,

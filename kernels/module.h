@@ -12,7 +12,7 @@
 
 /* Changes with every change to what both sides read: ops.h, device.h,
  * tensor.h, arena.h, error.h. */
-#define DV_MODULE_ABI 2
+#define DV_MODULE_ABI 3
 
 typedef struct {
   unsigned abi;

@@ -37,12 +37,34 @@ dv_op_name (DvOp op)
   return names[op];
 }
 
+/* What @op is to have beside its arguments. */
+static bool
+take_workspace (DvStream *stream, const DvOps *ops, DvOp op, const void *args,
+    void **workspace)
+{
+  DvArena *arena = &stream->arena;
+  size_t kept = ops->kept ? ops->kept (stream->device, op, args) : 0;
+  size_t bytes = ops->workspace && kept == 0
+                     ? ops->workspace (stream->device, op, args)
+                     : 0;
+
+  *workspace = NULL;
+  if ((kept == 0 || dv_arena_keep (arena, kept, workspace)) &&
+      (bytes == 0 || dv_arena_take (arena, bytes, workspace)))
+    return true;
+  dv_stream_fail (stream, DV_ERROR_MEMORY, dv_op_name (op),
+      "a workspace of %zu bytes does not fit: %zu of the %zu planned for "
+      "activations are taken",
+      bytes + kept, arena->used + arena->kept, arena->size);
+  return false;
+}
+
 static void
 run (DvStream *stream, DvOp op, const void *args)
 {
   const DvOps *ops;
-  size_t bytes, mark = dv_mark (stream);
-  void *workspace = NULL;
+  size_t mark = dv_mark (stream);
+  void *workspace;
   DvError error = {0};
   DvStatus status;
 
@@ -66,14 +88,8 @@ run (DvStream *stream, DvOp op, const void *args)
         dv_op_name (op));
     return;
   }
-  bytes = ops->workspace ? ops->workspace (stream->device, op, args) : 0;
-  if (bytes > 0 && !dv_arena_take (&stream->arena, bytes, &workspace)) {
-    dv_stream_fail (stream, DV_ERROR_MEMORY, dv_op_name (op),
-        "a workspace of %zu bytes does not fit: %zu of the %zu planned for "
-        "activations are taken",
-        bytes, stream->arena.used, stream->arena.size);
+  if (!take_workspace (stream, ops, op, args, &workspace))
     return;
-  }
   if (!stream->dry) {
     status = ops->op[op](stream, args, workspace, &error);
     if (status != DV_OK)

@@ -322,8 +322,10 @@ typedef struct {
  * kernels/ref/pixels.c states it, the same on every backend. */
 typedef struct {
   const DvTensor *x; /* [H, W, 3] */
-  /* Host memory on every device, written in stream order: whole when a fence
-   * behind the op has passed. */
+  /* Host memory on every device, whole when a fence behind the op has passed,
+   * or when the call returns if it is not dv_device_host_alloc()'s. It is
+   * written beside later ops, which so must not use it, but in the order of
+   * these ops; x may be written or given back as ever. */
   uint8_t *rgb;       /* [H, W, 3] */
   int64_t rgb_stride; /* bytes, as the next */
   uint8_t *plane[3];
@@ -368,6 +370,9 @@ struct DvOps {
   bool (*serves) (const DvDevice *device, DvOp op, const void *args);
   /* NULL: none. Bytes of workspace that @op wants for these arguments. */
   size_t (*workspace) (const DvDevice *device, DvOp op, const void *args);
+  /* NULL: none. Bytes of the arena that @op uses, in workspace's place, and may
+   * go on using beside later ops: they stay the stream's until it is reset. */
+  size_t (*kept) (const DvDevice *device, DvOp op, const void *args);
   DvOpFunc op[DV_N_OPS]; /* NULL: ref's runs, and that is said once */
 
   DvStatus (*open) (DvDevice *device, const DvDeviceSpec *spec, DvError *error);

@@ -100,7 +100,7 @@ dv_stream_reset (DvStream *stream)
     stream->device->ops->synchronize (stream, NULL);
   stream->status = DV_OK;
   stream->error = (DvError){0};
-  stream->arena.used = 0;
+  dv_arena_clear (&stream->arena);
 }
 
 void

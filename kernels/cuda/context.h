@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What the host code of the CUDA backend keeps: one context a device, one
- * queue a stream.
+ * queue a stream, or two where pictures leave for the host.
  *
  * Threads: a context may be used from any thread; what needs the lock says
  * so.  A queue belongs to its stream's thread.
@@ -18,7 +18,7 @@
 /* The least compute capability that the kernels are built for. */
 #define DV_CUDA_MAJOR 8
 
-/* Scratch of cuBLASLt, a stream. */
+/* Scratch of cuBLASLt: of each product's workspace. */
 #define DV_CUDA_BLAS_BYTES ((size_t)32 << 20)
 
 typedef struct DvCudaQueue DvCudaQueue;
@@ -40,10 +40,18 @@ typedef struct {
 
 struct DvCudaQueue {
   cudaStream_t compute;
+  cudaStream_t copy; /* behind compute where it is told to be; NULL: nothing was
+                      * copied on it yet. Set under the context's lock */
   cudaEvent_t done;  /* waited for by host threads */
   cudaEvent_t freed; /* under the context's lock: waited for before memory goes
                       * back */
-  void *blas;        /* DV_CUDA_BLAS_BYTES */
+  cudaEvent_t made;  /* waited for by copy */
+  /* copy-out.c: where pictures are made, whose turn it is, and what compute
+   * waits for before it is written again. */
+  uint8_t *slots;
+  size_t slot_bytes;
+  int slot;
+  cudaEvent_t copied[DV_CUDA_SLOTS];
   DvCudaQueue *next;
 };
 
@@ -92,8 +100,14 @@ DvStatus dv_cuda_synchronize (DvStream *stream, DvError *error);
 DvStatus dv_cuda_copy (
     DvStream *stream, void *to, const void *from, size_t bytes, DvError *error);
 /* Under the lock: what is queued on @cuda's memory queue from now on comes
- * after all that is queued elsewhere now. */
+ * after all that is queued elsewhere now, on failure too. */
 cudaError_t dv_cuda_join (DvCuda *cuda);
+/* What is copied from now on comes after all that is computed now. */
+cudaError_t dv_cuda_follow (DvCudaQueue *queue);
+
+/* ---- copy-out.c ---- */
+
+void dv_cuda_copy_out_close (DvCudaQueue *queue);
 
 /* ---- fence.c ---- */
 

@@ -28,6 +28,23 @@ cudaStream_t dv_cuda_queue (const DvStream *stream);
 /* Called after the launches of an op: whether they were taken. */
 DvStatus dv_cuda_launched (const char *op, DvError *error);
 
+/* A picture of bytes, or a plane of one, on the device and on its way. */
+typedef struct {
+  uint8_t *to; /* NULL: it is not wanted */
+  const uint8_t *from;
+  int64_t to_stride, from_stride, width, height; /* bytes a row; rows */
+} DvCudaSurface;
+
+#define DV_CUDA_SLOTS 2
+/* What is launched from here on may write @bytes at *@slot, one of the
+ * DV_CUDA_SLOTS that stand in @workspace, which is kept (DvOps). */
+DvStatus dv_cuda_copy_out_begin (DvStream *stream, void *workspace,
+    size_t bytes, uint8_t **slot, DvError *error);
+/* What was launched since then has made the surfaces: they are copied to the
+ * host beside what is launched next. */
+DvStatus dv_cuda_copy_out_end (DvStream *stream, const DvCudaSurface *surfaces,
+    int n_surfaces, DvError *error);
+
 /* The table's entries: DvOpFunc. */
 DvStatus dv_cuda_matmul (DvStream *, const void *, void *, DvError *);
 DvStatus dv_cuda_attention (DvStream *, const void *, void *, DvError *);
@@ -48,7 +65,8 @@ DvStatus dv_cuda_pixels (DvStream *, const void *, void *, DvError *);
 DvStatus dv_cuda_guide (DvStream *, const void *, void *, DvError *);
 DvStatus dv_cuda_merge (DvStream *, const void *, void *, DvError *);
 
-/* Bytes of workspace, where an op wants some: the table's workspace() asks. */
+/* Bytes of workspace, where an op wants some: the table's workspace() asks, and
+ * kept() for those of pixels. */
 size_t dv_cuda_matmul_workspace (const DvDevice *, const DvMatmul *);
 size_t dv_cuda_attention_workspace (const DvDevice *, const DvAttention *);
 size_t dv_cuda_conv_workspace (const DvDevice *, const DvConv *);
@@ -56,8 +74,8 @@ size_t dv_cuda_conv_up1_workspace (const DvDevice *, const DvConvUp1 *);
 size_t dv_cuda_group_norm_workspace (const DvDevice *, const DvGroupNorm *);
 size_t dv_cuda_spread_workspace (const DvDevice *, const DvSpread *);
 size_t dv_cuda_guide_workspace (const DvDevice *, const DvGuide *);
-size_t dv_cuda_pixels_workspace (const DvDevice *, const DvPixels *);
 size_t dv_cuda_merge_workspace (const DvDevice *, const DvMerge *);
+size_t dv_cuda_pixels_kept (const DvDevice *, const DvPixels *);
 
 /* How weights stand in device memory (weights.c prepares them so):
  *  - MATMUL: w->packed is [N, K] dense, in w->compute.

@@ -38,8 +38,17 @@ dv_cuda_fence_close (DvFence *fence)
 DvStatus
 dv_cuda_fence_record (DvFence *fence, DvStream *stream, DvError *error)
 {
-  cudaError_t code = cudaEventRecord (event_of (fence), dv_cuda_queue (stream));
+  DvCudaQueue *queue = dv_cuda_of (stream);
+  cudaStream_t last = dv_cuda_queue (stream);
+  cudaError_t code = cudaSuccess;
 
+  /* Behind all that is computed, and all that is copied. */
+  if (queue->copy) {
+    last = queue->copy;
+    code = dv_cuda_follow (queue);
+  }
+  if (code == cudaSuccess)
+    code = cudaEventRecord (event_of (fence), last);
   if (code != cudaSuccess)
     return dv_cuda_fail (
         dv_cuda (fence->device), code, "wait", "setting a fence", error);

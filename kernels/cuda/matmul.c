@@ -7,7 +7,8 @@
  * the workspace, some rows at a time, so that a long product needs no more of
  * it than a short one; what cuBLASLt does not take at all has a kernel of our
  * own.  The workspace is that of the longest way, because a dry run knows no
- * addresses.
+ * addresses.  cuBLASLt's own scratch is in it too, so that the plan counts it
+ * and a stream without products has none.
  */
 #include "context.h"
 #include "epilogue.h"
@@ -19,18 +20,21 @@
 #define PART_BYTES ((int64_t)64 << 20)
 #define PART_ROWS 128
 
+/* Of places in the workspace; cuBLASLt wants its scratch so. */
+#define ALIGN 256
+
 /* A product cut into parts, and where their pieces stand in the workspace. */
 typedef struct {
   int64_t M, N, K;
   int64_t rows;       /* of a part */
   int64_t sum_stride; /* of the sums' rows */
-  size_t operand, sums, bias, bytes;
+  size_t operand, sums, bias, scratch, bytes;
 } Parts;
 
 static size_t
 aligned (int64_t bytes)
 {
-  return ((size_t)bytes + 255) / 256 * 256;
+  return ((size_t)bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
 static Parts
@@ -52,14 +56,15 @@ cut (const DvMatmul *p)
     parts.rows = parts.M;
   parts.sums = aligned (parts.rows * parts.K * size);
   parts.bias = parts.sums + aligned (parts.rows * parts.sum_stride * 4);
-  parts.bytes = parts.bias + aligned (parts.N * 2);
+  parts.scratch = parts.bias + aligned (parts.N * 2);
+  parts.bytes = parts.scratch + DV_CUDA_BLAS_BYTES;
   return parts;
 }
 
 size_t
 dv_cuda_matmul_workspace (const DvDevice *device, const DvMatmul *p)
 {
-  return cut (p).bytes;
+  return cut (p).bytes + ALIGN - DV_ARENA_ALIGN;
 }
 
 /* ---- what cuBLASLt takes ---- */
@@ -139,20 +144,22 @@ whole_product (const DvMatmul *p, DvCudaProduct *product)
 
 static DvStatus
 run_whole (DvStream *stream, const DvMatmul *p, const DvCudaProduct *product,
-    void *bias, DvError *error)
+    const Parts *parts, uint8_t *workspace, DvError *error)
 {
   DvCudaOperands operands = {.a = p->a->data,
       .w = p->w->packed,
       .bias = p->bias ? p->bias->data : NULL,
       .add = p->residual ? p->residual->data : NULL,
-      .out = p->out->data};
+      .out = p->out->data,
+      .scratch = workspace + parts->scratch};
 
   /* A bias is of the result's dtype to cuBLASLt. */
   if (p->bias && p->out->dtype == DV_BF16) {
     DvTensor row = DV_RESHAPE (p->bias, 1, p->bias->shape[0]);
 
-    dv_cuda_dense_rows (dv_cuda_queue (stream), &row, 0, 1, DV_BF16, bias);
-    operands.bias = bias;
+    dv_cuda_dense_rows (
+        dv_cuda_queue (stream), &row, 0, 1, DV_BF16, workspace + parts->bias);
+    operands.bias = workspace + parts->bias;
   }
   return dv_cuda_product_run (stream, product, &operands, error);
 }
@@ -166,7 +173,8 @@ run_sums (DvStream *stream, const DvMatmul *p, const Parts *parts, int64_t row,
   float *sums = (float *)(workspace + parts->sums);
   bool copied = p->a->dtype != p->w->compute || !fits (p->a);
   DvCudaProduct product = product_of (p, rows, copied);
-  DvCudaOperands operands = {.w = p->w->packed, .out = sums};
+  DvCudaOperands operands = {
+      .w = p->w->packed, .out = sums, .scratch = workspace + parts->scratch};
 
   product.out = DV_F32;
   product.out_stride = parts->sum_stride;
@@ -190,21 +198,22 @@ dv_cuda_matmul (
 {
   const DvMatmul *p = args;
   Parts parts = cut (p);
+  uint8_t *start =
+      (uint8_t *)(((uintptr_t)workspace + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
   DvStatus status = DV_OK;
   DvCudaProduct product;
 
   if (whole_product (p, &product) &&
       dv_cuda_product_possible (stream, &product))
-    status = run_whole (
-        stream, p, &product, (uint8_t *)workspace + parts.bias, error);
+    status = run_whole (stream, p, &product, &parts, start, error);
   else
     for (int64_t row = 0; row < parts.M && status == DV_OK; row += parts.rows) {
       int64_t rows = parts.M - row < parts.rows ? parts.M - row : parts.rows;
 
-      status = run_sums (stream, p, &parts, row, rows, workspace, error);
+      status = run_sums (stream, p, &parts, row, rows, start, error);
       if (status == DV_OK)
         dv_cuda_finish_rows (dv_cuda_queue (stream), p, row, rows,
-            (float *)((uint8_t *)workspace + parts.sums), parts.sum_stride);
+            (float *)(start + parts.sums), parts.sum_stride);
     }
   return status == DV_OK ? dv_cuda_launched ("matmul", error) : status;
 }

@@ -53,13 +53,13 @@ void
 dv_cuda_free (DvDevice *device, void *memory)
 {
   DvCuda *cuda = dv_cuda (device);
-  cudaError_t code = dv_cuda_enter (cuda), given;
+  cudaError_t code = dv_cuda_enter (cuda), joined, given;
 
   pthread_mutex_lock (&cuda->lock);
-  if (code == cudaSuccess)
-    code = dv_cuda_join (cuda);
+  joined = dv_cuda_join (cuda);
   given = cudaFreeAsync (memory, cuda->memory);
   pthread_mutex_unlock (&cuda->lock);
+  code = code == cudaSuccess ? joined : code;
   code = code == cudaSuccess ? given : code;
   if (code != cudaSuccess)
     dv_cuda_fail (cuda, code, "memory", "giving memory back", NULL);

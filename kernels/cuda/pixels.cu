@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * From numbers to 8-bit pixels on a GPU: ops.h, DvPixels; the arithmetic is
- * that of kernels/ref/pixels.c.  RGB and planes are made in the workspace, in
- * rows that are padded so that every store is aligned and whole; from there
- * they are copied to the host, which has them when the queue has come so far.
+ * that of kernels/ref/pixels.c.  RGB and planes are made on the device, in rows
+ * that are padded so that every store is aligned and whole; from there they are
+ * copied to the host while the next ops run (copy-out.c).
  *
  * Threads: see dvcuda.h.
  */
@@ -13,7 +13,7 @@
 #define COLUMNS 8 /* a thread's, of two rows */
 #define ALIGN 64
 
-/* One of the four destinations: its rows in the workspace. */
+/* One of the four destinations: its rows on the device. */
 struct Surface {
   uint8_t *data; /* NULL: not wanted */
   int64_t stride;
@@ -30,33 +30,47 @@ padded (int64_t bytes)
   return (bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-/* Lays the surfaces out in @workspace; the bytes that they take. Rows hold
- * whole groups of columns, and there is an even number of them. */
-static size_t
-lay_out (const DvPixels *p, uint8_t *workspace, Pixels *to)
+/* The place at *@at for @rows of @stride bytes; none if it is not @wanted. */
+static Surface
+place (uint8_t **at, bool wanted, int64_t rows, int64_t stride)
+{
+  Surface surface = {wanted ? *at : NULL, stride};
+
+  *at += rows * stride;
+  return surface;
+}
+
+/* Lays the surfaces out from @slot on; where they end, which is the same
+ * whichever are wanted. Rows hold whole groups of columns, and there is an even
+ * number of them. */
+static uint8_t *
+lay_out (const DvPixels *p, uint8_t *slot, Pixels *to)
 {
   int64_t rows = (p->x->shape[0] + 1) / 2;
-  int64_t columns = padded (p->x->shape[1]), at = 0;
+  int64_t columns = padded (p->x->shape[1]);
 
   to->x = dv_view (p->x);
-  if (p->rgb) {
-    to->rgb = {workspace + at, 3 * columns};
-    at += 2 * rows * to->rgb.stride;
-  }
+  to->rgb = place (&slot, p->rgb, 2 * rows, 3 * columns);
   for (int i = 0; i < 3; i++)
-    if (p->plane[i]) {
-      to->plane[i] = {workspace + at, i == 0 ? columns : padded (columns / 2)};
-      at += (i == 0 ? 2 * rows : rows) * to->plane[i].stride;
-    }
-  return (size_t)at;
+    to->plane[i] = place (&slot, p->plane[i], i == 0 ? 2 * rows : rows,
+        i == 0 ? columns : padded (columns / 2));
+  return slot;
+}
+
+/* Of one slot. */
+static size_t
+slot_bytes (const DvPixels *p)
+{
+  Pixels unused = {};
+  uint8_t *start = (uint8_t *)ALIGN;
+
+  return (size_t)(lay_out (p, start, &unused) - start);
 }
 
 size_t
-dv_cuda_pixels_workspace (const DvDevice *device, const DvPixels *p)
+dv_cuda_pixels_kept (const DvDevice *device, const DvPixels *p)
 {
-  Pixels unused = {};
-
-  return lay_out (p, (uint8_t *)ALIGN, &unused);
+  return DV_CUDA_SLOTS * slot_bytes (p);
 }
 
 DV_DEVICE int
@@ -174,14 +188,18 @@ DV_BOUNDS (THREADS) pixels (Pixels p, int64_t groups, int64_t count)
   }
 }
 
+/* The copies of all that is wanted. */
 static void
-bring (uint8_t *to, int64_t stride, const Surface *from, int64_t width,
-    int64_t height, cudaStream_t queue)
+list_copies (const DvPixels *p, const Pixels *made, DvCudaSurface surfaces[4])
 {
-  if (to)
-    (void)cudaMemcpy2DAsync (to, (size_t)stride, from->data,
-        (size_t)from->stride, (size_t)width, (size_t)height,
-        cudaMemcpyDeviceToHost, queue);
+  int64_t H = p->x->shape[0], W = p->x->shape[1];
+
+  for (int i = 0; i < 3; i++)
+    surfaces[i] = {p->plane[i], made->plane[i].data, p->stride[i],
+        made->plane[i].stride, i == 0 ? W : (W + 1) / 2,
+        i == 0 ? H : (H + 1) / 2};
+  surfaces[3] = {
+      p->rgb, made->rgb.data, p->rgb_stride, made->rgb.stride, 3 * W, H};
 }
 
 DvStatus
@@ -189,17 +207,22 @@ dv_cuda_pixels (
     DvStream *stream, const void *args, void *workspace, DvError *error)
 {
   const DvPixels *p = (const DvPixels *)args;
-  cudaStream_t queue = dv_cuda_queue (stream);
-  int64_t H = p->x->shape[0], W = p->x->shape[1];
-  int64_t groups = (W + COLUMNS - 1) / COLUMNS, count = (H + 1) / 2 * groups;
-  Pixels to = {};
+  int64_t W = p->x->shape[1], groups = (W + COLUMNS - 1) / COLUMNS;
+  int64_t count = (p->x->shape[0] + 1) / 2 * groups;
+  DvCudaSurface surfaces[4];
+  uint8_t *slot;
+  Pixels made = {};
+  DvStatus status =
+      dv_cuda_copy_out_begin (stream, workspace, slot_bytes (p), &slot, error);
 
-  lay_out (p, (uint8_t *)workspace, &to);
-  DV_LAUNCH (
-      pixels, dv_blocks (count, THREADS), THREADS, 0, queue, to, groups, count);
-  bring (p->rgb, p->rgb_stride, &to.rgb, 3 * W, H, queue);
-  for (int i = 0; i < 3; i++)
-    bring (p->plane[i], p->stride[i], &to.plane[i], i == 0 ? W : (W + 1) / 2,
-        i == 0 ? H : (H + 1) / 2, queue);
-  return dv_cuda_launched ("pixels", error);
+  if (status != DV_OK)
+    return status;
+  lay_out (p, slot, &made);
+  DV_LAUNCH (pixels, dv_blocks (count, THREADS), THREADS, 0,
+      dv_cuda_queue (stream), made, groups, count);
+  status = dv_cuda_launched ("pixels", error);
+  if (status != DV_OK)
+    return status;
+  list_copies (p, &made, surfaces);
+  return dv_cuda_copy_out_end (stream, surfaces, 4, error);
 }

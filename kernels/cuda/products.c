@@ -195,7 +195,6 @@ dv_cuda_product_run (DvStream *stream, const DvCudaProduct *product,
     const DvCudaOperands *operands, DvError *error)
 {
   DvCuda *cuda = dv_cuda (stream->device);
-  DvCudaQueue *queue = dv_cuda_of (stream);
   cudaStream_t on = dv_cuda_queue (stream);
   float one = 1, add = product->add ? 1 : 0;
   cublasLtMatmulAlgo_t algorithm;
@@ -207,7 +206,7 @@ dv_cuda_product_run (DvStream *stream, const DvCudaProduct *product,
   if (status == CUBLAS_STATUS_SUCCESS)
     status = cublasLtMatmul (cuda->blas, &d.desc, &one, operands->w, &d.w,
         operands->a, &d.a, &add, product->add ? operands->add : operands->out,
-        &d.add, operands->out, &d.out, &algorithm, queue->blas,
+        &d.add, operands->out, &d.out, &algorithm, operands->scratch,
         DV_CUDA_BLAS_BYTES, on);
   if (status == CUBLAS_STATUS_SUCCESS)
     return DV_OK;

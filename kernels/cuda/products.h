@@ -22,10 +22,11 @@ typedef struct {
   int bias, gelu, add;  /* whether */
 } DvCudaProduct;
 
-/* Its memory on the device; bias [N] of out's dtype. */
+/* Its memory on the device; bias [N] of out's dtype; scratch of
+ * DV_CUDA_BLAS_BYTES, 256-byte aligned. */
 typedef struct {
   const void *a, *w, *bias, *add;
-  void *out;
+  void *out, *scratch;
 } DvCudaOperands;
 
 DvCudaProducts *dv_cuda_products_new (void);

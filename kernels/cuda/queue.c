@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * A stream's queue on the GPU: ops and copies in order, and waiting for them.
+ * Pictures leave for the host on a queue of their own (copy-out.c): whoever
+ * waits for a stream waits for both.
  *
  * Threads: a queue belongs to its stream's thread; the list of all is under
  * the context's lock.
@@ -34,10 +36,9 @@ queue_open (DvCuda *cuda, DvCudaQueue *queue)
 }
 
 static void
-queue_free (DvDevice *device, DvCudaQueue *queue)
+queue_free (DvCudaQueue *queue)
 {
-  if (queue->blas)
-    dv_cuda_free (device, queue->blas);
+  dv_cuda_copy_out_close (queue);
   if (queue->freed)
     cudaEventDestroy (queue->freed);
   if (queue->done)
@@ -53,23 +54,14 @@ dv_cuda_stream_open (DvStream *stream, DvError *error)
 {
   DvCuda *cuda = dv_cuda (stream->device);
   DvCudaQueue *queue = calloc (1, sizeof *queue);
-  DvStatus status = DV_OK;
   cudaError_t code;
 
   if (!queue)
     return dv_fail (error, DV_ERROR_MEMORY, "open", "no memory for a stream");
   code = queue_open (cuda, queue);
   if (code != cudaSuccess) {
-    status = dv_cuda_fail (cuda, code, "open", "a queue", error);
-  } else {
-    queue->blas = dv_cuda_alloc (stream->device, DV_CUDA_BLAS_BYTES);
-    if (!queue->blas)
-      status = dv_cuda_fail (cuda, cudaErrorMemoryAllocation, "open",
-          "the scratch of matrix products", error);
-  }
-  if (status != DV_OK) {
-    queue_free (stream->device, queue);
-    return status;
+    queue_free (queue);
+    return dv_cuda_fail (cuda, code, "open", "a queue", error);
   }
   pthread_mutex_lock (&cuda->lock);
   queue->next = cuda->queues;
@@ -92,7 +84,21 @@ dv_cuda_stream_close (DvStream *stream)
       break;
     }
   pthread_mutex_unlock (&cuda->lock);
-  queue_free (stream->device, queue);
+  queue_free (queue);
+}
+
+/* What is queued on @last from now on comes after what is on @stream. */
+static cudaError_t
+join (DvCudaQueue *queue, cudaStream_t stream, cudaStream_t last)
+{
+  cudaError_t code = cudaEventRecord (queue->freed, stream);
+
+  if (code == cudaSuccess)
+    code = cudaStreamWaitEvent (last, queue->freed, 0);
+  /* Nobody else will wait for it. */
+  if (code != cudaSuccess)
+    cudaStreamSynchronize (stream);
+  return code;
 }
 
 cudaError_t
@@ -100,12 +106,41 @@ dv_cuda_join (DvCuda *cuda)
 {
   cudaError_t code = cudaSuccess;
 
-  for (DvCudaQueue *at = cuda->queues; at && code == cudaSuccess;
-       at = at->next) {
-    code = cudaEventRecord (at->freed, at->compute);
+  for (DvCudaQueue *at = cuda->queues; at; at = at->next) {
+    cudaError_t joined = join (at, at->compute, cuda->memory);
+
     if (code == cudaSuccess)
-      code = cudaStreamWaitEvent (cuda->memory, at->freed, 0);
+      code = joined;
+    if (!at->copy)
+      continue;
+    joined = join (at, at->copy, cuda->memory);
+    if (code == cudaSuccess)
+      code = joined;
   }
+  return code;
+}
+
+cudaError_t
+dv_cuda_follow (DvCudaQueue *queue)
+{
+  cudaError_t code = cudaEventRecord (queue->made, queue->compute);
+
+  if (code == cudaSuccess)
+    code = cudaStreamWaitEvent (queue->copy, queue->made, 0);
+  return code;
+}
+
+/* The calling thread waits for what is queued on @stream, asleep. */
+static cudaError_t
+wait_for (DvCudaQueue *queue, cudaStream_t stream)
+{
+  cudaError_t code = cudaEventRecord (queue->done, stream);
+
+  if (code == cudaSuccess)
+    code = cudaEventSynchronize (queue->done);
+  /* What may yet write to somebody's memory is waited for all the same. */
+  if (code != cudaSuccess)
+    cudaStreamSynchronize (stream);
   return code;
 }
 
@@ -114,13 +149,16 @@ dv_cuda_synchronize (DvStream *stream, DvError *error)
 {
   DvCuda *cuda = dv_cuda (stream->device);
   DvCudaQueue *queue = dv_cuda_of (stream);
-  cudaError_t code;
+  cudaError_t code, computed, copied = cudaSuccess;
 
   if (atomic_load (&cuda->lost))
     return dv_cuda_lost (cuda, "wait", error);
-  code = cudaEventRecord (queue->done, dv_cuda_queue (stream));
-  if (code == cudaSuccess)
-    code = cudaEventSynchronize (queue->done);
+  code = dv_cuda_enter (cuda);
+  computed = wait_for (queue, queue->compute);
+  if (queue->copy)
+    copied = wait_for (queue, queue->copy);
+  code = code == cudaSuccess ? computed : code;
+  code = code == cudaSuccess ? copied : code;
   if (code != cudaSuccess)
     return dv_cuda_fail (cuda, code, "wait", "the ops of a segment", error);
   return DV_OK;

@@ -67,7 +67,7 @@ template <typename... P> struct DvCall {
 template <typename... P>
 static void
 dv_launch (const char *name, const char *file, int line, void (*kernel) (P...),
-    dim3 grid, dim3 block, size_t shared_bytes, const void *queue,
+    dim3 grid, dim3 block, size_t shared_bytes, void *queue,
     typename DvSame<P>::type... args)
 {
   DvCall<P...> call = {kernel, std::tuple<P...> (args...)};
@@ -75,7 +75,7 @@ dv_launch (const char *name, const char *file, int line, void (*kernel) (P...),
       {block.x, block.y, block.z}, shared_bytes, DvCall<P...>::run, &call,
       sizeof call};
 
-  simt_launch (&launch);
+  simt_launch_on (queue, &launch);
 }
 
 /* DV_LAUNCH (kernel, grid, block, bytes of dynamic shared memory, queue,

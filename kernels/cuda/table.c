@@ -24,8 +24,6 @@ workspace (const DvDevice *device, DvOp op, const void *args)
       return dv_cuda_spread_workspace (device, args);
     case DV_OP_GUIDE:
       return dv_cuda_guide_workspace (device, args);
-    case DV_OP_PIXELS:
-      return dv_cuda_pixels_workspace (device, args);
     case DV_OP_MERGE:
       return dv_cuda_merge_workspace (device, args);
     default:
@@ -33,10 +31,17 @@ workspace (const DvDevice *device, DvOp op, const void *args)
   }
 }
 
+static size_t
+kept (const DvDevice *device, DvOp op, const void *args)
+{
+  return op == DV_OP_PIXELS ? dv_cuda_pixels_kept (device, args) : 0;
+}
+
 static const DvOps cuda_ops = {
     .name = "cuda",
     .apart = true,
     .workspace = workspace,
+    .kept = kept,
     .op =
         {
             [DV_OP_MATMUL] = dv_cuda_matmul,

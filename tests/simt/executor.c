@@ -441,3 +441,14 @@ done:
   simt_run = NULL;
   simt_memory_close ();
 }
+
+void (*simt_queue_launch) (void *queue, const SimtLaunch *launch);
+
+void
+simt_launch_on (void *queue, const SimtLaunch *launch)
+{
+  if (queue && simt_queue_launch)
+    simt_queue_launch (queue, launch);
+  else
+    simt_launch (launch);
+}

@@ -53,6 +53,8 @@ void simt_set_limit (size_t bytes);
 
 /* Either side may be device memory; false where such a side is too short. */
 bool simt_copy (void *to, const void *from, size_t bytes);
+/* Whether simt_copy() would find such a side long enough. */
+bool simt_reaches (const void *at, size_t bytes);
 bool simt_fill (void *to, int byte, size_t bytes);
 
 /* ---- launches ---- */
@@ -69,6 +71,10 @@ typedef struct {
 
 /* Runs the kernel to its end. */
 void simt_launch (const SimtLaunch *launch);
+/* Leaves it to who keeps queues, with a @queue that is not NULL; else runs it.
+ */
+void simt_launch_on (void *queue, const SimtLaunch *launch);
+extern void (*simt_queue_launch) (void *queue, const SimtLaunch *launch);
 
 /* The next fault ends its launch instead of the process. */
 void simt_expect_fault (void);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "executor.h"
-#include "fake-private.h"
+#include "fake-queues.h"
 #include "tensor.h"
 
 static cublasStatus_t
@@ -204,6 +204,49 @@ gelu (float x)
          (1 + tanhf (0.7978845608028654f * (x + 0.044715f * x * x * x)));
 }
 
+typedef struct {
+  cublasLtMatmulDescOpaque_t desc;
+  cublasLtMatrixLayoutOpaque_t a_layout, b_layout, c_layout, d_layout;
+  const void *a, *b, *c;
+  void *d;
+  bool add;
+} Product;
+
+static void
+run_product (void *data)
+{
+  const Product *p = data;
+  const cublasLtMatrixLayoutOpaque_t *to = &p->d_layout;
+  cublasLtMatrixLayoutOpaque_t vector = {
+      to->type, to->rows, 1, (int64_t)to->rows};
+  bool is_gelu = p->desc.epilogue & 32;
+  float *left = fetch (p->a, &p->a_layout), *right = fetch (p->b, &p->b_layout);
+  float *bias = p->desc.epilogue & 4 ? fetch (p->desc.bias, &vector) : NULL;
+  float *other = p->add ? fetch (p->c, &p->c_layout) : NULL;
+  float *column = malloc (to->rows * sizeof *column);
+
+  if (!column)
+    abort ();
+  for (uint64_t j = 0; j < to->columns; j++) {
+    for (uint64_t i = 0; i < to->rows; i++) {
+      float v = dot (left + i * p->a_layout.rows, right + j * p->b_layout.rows,
+          p->a_layout.rows);
+
+      if (other)
+        v += other[j * to->rows + i];
+      if (bias)
+        v += bias[i];
+      column[i] = is_gelu ? gelu (v) : v;
+    }
+    store (p->d, to, j, column);
+  }
+  free (left);
+  free (right);
+  free (bias);
+  free (other);
+  free (column);
+}
+
 cublasStatus_t
 cublasLtMatmul (cublasLtHandle_t handle, cublasLtMatmulDesc_t desc,
     const void *alpha, const void *a, cublasLtMatrixLayout_t a_layout,
@@ -212,43 +255,18 @@ cublasLtMatmul (cublasLtHandle_t handle, cublasLtMatmulDesc_t desc,
     cublasLtMatrixLayout_t d_layout, const cublasLtMatmulAlgo_t *algorithm,
     void *scratch, size_t scratch_bytes, cudaStream_t stream)
 {
-  bool add = *(const float *)beta != 0, is_gelu = desc->epilogue & 32;
-  cublasLtMatrixLayoutOpaque_t vector = {
-      d_layout->type, d_layout->rows, 1, (int64_t)d_layout->rows};
-  float *left, *right, *bias = NULL, *other = NULL, *column;
+  Product product = {*desc, *a_layout, *b_layout, *c_layout, *d_layout, a, b, c,
+      d, *(const float *)beta != 0};
   cublasStatus_t status = begin ();
 
   if (status != CUBLAS_STATUS_SUCCESS)
     return status;
-  if (algorithm->data[0] != 42 || simt_room (scratch) < scratch_bytes)
+  if (algorithm->data[0] != 42 || simt_room (scratch) < scratch_bytes ||
+      (uintptr_t)scratch % 256 != 0)
     return CUBLAS_STATUS_INVALID_VALUE;
+  pthread_mutex_lock (&fake_lock);
   fake_cuda.products++;
-  left = fetch (a, a_layout);
-  right = fetch (b, b_layout);
-  column = malloc (d_layout->rows * sizeof *column);
-  if (!column)
-    abort ();
-  if (desc->epilogue & 4)
-    bias = fetch (desc->bias, &vector);
-  if (add)
-    other = fetch (c, c_layout);
-  for (uint64_t j = 0; j < d_layout->columns; j++) {
-    for (uint64_t i = 0; i < d_layout->rows; i++) {
-      float v = dot (left + i * a_layout->rows, right + j * b_layout->rows,
-          a_layout->rows);
-
-      if (other)
-        v += other[j * d_layout->rows + i];
-      if (bias)
-        v += bias[i];
-      column[i] = is_gelu ? gelu (v) : v;
-    }
-    store (d, d_layout, j, column);
-  }
-  free (left);
-  free (right);
-  free (bias);
-  free (other);
-  free (column);
+  fake_queue (stream, run_product, &product, sizeof product, NULL, 0);
+  pthread_mutex_unlock (&fake_lock);
   return CUBLAS_STATUS_SUCCESS;
 }

@@ -4,33 +4,21 @@
  *
  * Threads: any; a lock around what is kept.
  */
-#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "executor.h"
-#include "fake-private.h"
+#include "fake-queues.h"
 
 #define MEMORY ((size_t)8 << 30) /* that each GPU says it has */
-
-struct CUstream_st {
-  unsigned long queued; /* copies so far */
-};
+/* Of a launch, so that what stands behind it is aligned for anything. */
+#define LAUNCH_BYTES ((sizeof (SimtLaunch) + 63) / 64 * 64)
 
 struct CUevent_st {
-  cudaStream_t stream; /* NULL: not recorded */
-  unsigned long queued;
+  FakePoint *point; /* NULL: not recorded */
   bool asked;
 };
-
-/* A copy into pinned memory that nobody waited for yet. */
-typedef struct Late {
-  cudaStream_t stream;
-  unsigned long number;
-  void *to, *bytes;
-  size_t size;
-  struct Late *next;
-} Late;
 
 typedef struct Pinned {
   uint8_t *memory;
@@ -42,12 +30,20 @@ __attribute__ ((visibility ("default"))) FakeCuda fake_cuda = {.driver = 13000,
     .devices = 2,
     .major = 9,
     .fail_at = -1,
+    .ignore_at = -1,
     .limit = simt_set_limit};
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static cudaError_t last; /* told once; of a lost device, for ever */
-static Late *late;
 static Pinned *pinned;
+
+static void
+free_memory (void *data)
+{
+  if (!simt_free (*(void **)data)) {
+    fprintf (stderr, "# device memory is given back twice\n");
+    abort ();
+  }
+}
 
 /* ---- failing ---- */
 
@@ -70,7 +66,7 @@ fake_call (void)
 {
   cudaError_t code = cudaSuccess;
 
-  pthread_mutex_lock (&lock);
+  pthread_mutex_lock (&fake_lock);
   fake_cuda.calls++;
   if (!fake_cuda.lost && is_lasting (last))
     last = cudaSuccess; /* a test has made it whole again */
@@ -80,17 +76,19 @@ fake_call (void)
     fake_cuda.failed = true;
     code = result (fake_cuda.code);
     fake_cuda.lost = is_lasting (code);
+    if (fake_cuda.lost)
+      fake_drop_all (free_memory);
   }
-  pthread_mutex_unlock (&lock);
+  pthread_mutex_unlock (&fake_lock);
   return code;
 }
 
 static void
 count (long change)
 {
-  pthread_mutex_lock (&lock);
+  pthread_mutex_lock (&fake_lock);
   fake_cuda.live += change;
-  pthread_mutex_unlock (&lock);
+  pthread_mutex_unlock (&fake_lock);
 }
 
 #define BEGIN_CALL()                                                           \
@@ -217,66 +215,62 @@ is_pinned (const void *at)
   return false;
 }
 
-/* Under the lock: what @stream copied up to @number arrives. */
-static void
-arrive (cudaStream_t stream, unsigned long number)
+/* Rows of bytes. */
+typedef struct {
+  uint8_t *to;
+  const uint8_t *from;
+  uint8_t *read; /* owned: what stood at from, read already; or NULL */
+  size_t to_stride, from_stride, width, height;
+} Copy;
+
+static size_t
+span (size_t stride, const Copy *copy)
 {
-  Late **at = &late;
+  return (copy->height - 1) * stride + copy->width;
+}
 
-  while (*at) {
-    Late *copy = *at;
+static void
+run_copy (void *data)
+{
+  Copy *copy = data;
 
-    if (copy->stream != stream || copy->number > number) {
-      at = &copy->next;
-      continue;
+  for (size_t y = 0; y < copy->height; y++)
+    if (!simt_copy (copy->to + y * copy->to_stride,
+            copy->from + y * copy->from_stride, copy->width)) {
+      fprintf (stderr, "# a copy uses device memory that was given back\n");
+      abort ();
     }
-    memcpy (copy->to, copy->bytes, copy->size);
-    *at = copy->next;
-    free (copy->bytes);
-    free (copy);
-  }
+  free (copy->read);
 }
 
 /* Under the lock. */
-static bool
-copy_late (cudaStream_t stream, void *to, const void *from, size_t bytes)
+static void
+queue_copy (Copy copy, cudaStream_t stream)
 {
-  Late *copy = calloc (1, sizeof *copy), **end = &late;
+  bool in = simt_room (copy.from) > 0, out = simt_room (copy.to) > 0;
 
-  if (!copy)
-    abort ();
-  *copy = (Late){stream, ++stream->queued, to, malloc (bytes), bytes, NULL};
-  if (!copy->bytes || !simt_copy (copy->bytes, from, bytes))
-    abort ();
-  memset (to, 0xa5, bytes);
-  while (*end)
-    end = &(*end)->next;
-  *end = copy;
-  return true;
-}
-
-static cudaError_t
-copy_bytes (void *to, const void *from, size_t bytes, cudaStream_t stream)
-{
-  bool good;
-
-  if (bytes == 0)
-    return cudaSuccess;
-  pthread_mutex_lock (&lock);
-  if (is_pinned (to) && simt_room (from) >= bytes)
-    good = copy_late (stream, to, from, bytes);
+  if (!in && !is_pinned (copy.from)) {
+    copy.read = malloc (span (copy.from_stride, &copy));
+    if (!copy.read)
+      abort ();
+    for (size_t y = 0; y < copy.height; y++)
+      memcpy (copy.read + y * copy.from_stride,
+          copy.from + y * copy.from_stride, copy.width);
+    copy.from = copy.read;
+  }
+  if (!out && is_pinned (copy.to))
+    for (size_t y = 0; y < copy.height; y++)
+      memset (copy.to + y * copy.to_stride, FAKE_RUBBISH, copy.width);
+  if (!out)
+    fake_queue (stream, run_copy, &copy, sizeof copy, copy.to,
+        span (copy.to_stride, &copy));
+  else if (!in && !copy.read)
+    fake_queue (stream, run_copy, &copy, sizeof copy, copy.from,
+        span (copy.from_stride, &copy));
   else
-    good = simt_copy (to, from, bytes);
-  pthread_mutex_unlock (&lock);
-  return good ? cudaSuccess : result (cudaErrorInvalidValue);
-}
-
-cudaError_t
-cudaMemcpyAsync (void *to, const void *from, size_t bytes,
-    enum cudaMemcpyKind kind, cudaStream_t stream)
-{
-  BEGIN_CALL ();
-  return copy_bytes (to, from, bytes, stream);
+    fake_queue (stream, run_copy, &copy, sizeof copy, NULL, 0);
+  if (!out && !is_pinned (copy.to))
+    fake_run_all (stream);
 }
 
 cudaError_t
@@ -284,23 +278,90 @@ cudaMemcpy2DAsync (void *to, size_t to_stride, const void *from,
     size_t from_stride, size_t width, size_t height, enum cudaMemcpyKind kind,
     cudaStream_t stream)
 {
-  cudaError_t code = cudaSuccess;
+  Copy copy = {to, from, NULL, to_stride, from_stride, width, height};
 
   BEGIN_CALL ();
   if (width > to_stride || width > from_stride)
     return result (cudaErrorInvalidValue);
-  for (size_t y = 0; y < height && code == cudaSuccess; y++)
-    code = copy_bytes ((uint8_t *)to + y * to_stride,
-        (const uint8_t *)from + y * from_stride, width, stream);
-  return code;
+  if (width == 0 || height == 0)
+    return cudaSuccess;
+  if (!simt_reaches (to, span (to_stride, &copy)) ||
+      !simt_reaches (from, span (from_stride, &copy)))
+    return result (cudaErrorInvalidValue);
+  pthread_mutex_lock (&fake_lock);
+  queue_copy (copy, stream);
+  pthread_mutex_unlock (&fake_lock);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaMemcpyAsync (void *to, const void *from, size_t bytes,
+    enum cudaMemcpyKind kind, cudaStream_t stream)
+{
+  return cudaMemcpy2DAsync (to, bytes, from, bytes, bytes, 1, kind, stream);
+}
+
+typedef struct {
+  void *to;
+  int value;
+  size_t bytes;
+} Fill;
+
+static void
+run_fill (void *data)
+{
+  const Fill *fill = data;
+
+  simt_fill (fill->to, fill->value, fill->bytes);
 }
 
 cudaError_t
 cudaMemsetAsync (void *to, int value, size_t bytes, cudaStream_t stream)
 {
+  Fill fill = {to, value, bytes};
+
   BEGIN_CALL ();
-  return simt_fill (to, value, bytes) ? cudaSuccess
-                                      : result (cudaErrorInvalidValue);
+  if (simt_room (to) < bytes)
+    return result (cudaErrorInvalidValue);
+  pthread_mutex_lock (&fake_lock);
+  fake_queue (stream, run_fill, &fill, sizeof fill, NULL, 0);
+  pthread_mutex_unlock (&fake_lock);
+  return cudaSuccess;
+}
+
+/* ---- kernels ---- */
+
+/* Behind it, its arguments. */
+static void
+run_launch (void *data)
+{
+  SimtLaunch launch = *(const SimtLaunch *)data;
+
+  launch.args = (const uint8_t *)data + LAUNCH_BYTES;
+  simt_launch (&launch);
+}
+
+static void
+queue_launch (void *queue, const SimtLaunch *launch)
+{
+  uint8_t *data = calloc (1, LAUNCH_BYTES + launch->args_bytes);
+
+  if (!data)
+    abort ();
+  memcpy (data, launch, sizeof *launch);
+  memcpy (data + LAUNCH_BYTES, launch->args, launch->args_bytes);
+  pthread_mutex_lock (&fake_lock);
+  if (!fake_cuda.lost)
+    fake_queue (
+        queue, run_launch, data, LAUNCH_BYTES + launch->args_bytes, NULL, 0);
+  pthread_mutex_unlock (&fake_lock);
+  free (data);
+}
+
+__attribute__ ((constructor)) static void
+keep_queues (void)
+{
+  simt_queue_launch = queue_launch;
 }
 
 /* ---- streams and events ---- */
@@ -309,9 +370,9 @@ cudaError_t
 cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned flags)
 {
   BEGIN_CALL ();
-  *stream = calloc (1, sizeof **stream);
-  if (!*stream)
-    abort ();
+  pthread_mutex_lock (&fake_lock);
+  *stream = fake_stream_new ();
+  pthread_mutex_unlock (&fake_lock);
   count (1);
   return cudaSuccess;
 }
@@ -319,10 +380,9 @@ cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned flags)
 cudaError_t
 cudaStreamDestroy (cudaStream_t stream)
 {
-  pthread_mutex_lock (&lock);
-  arrive (stream, stream->queued);
-  pthread_mutex_unlock (&lock);
-  free (stream);
+  pthread_mutex_lock (&fake_lock);
+  fake_stream_free (stream);
+  pthread_mutex_unlock (&fake_lock);
   count (-1);
   return cudaSuccess;
 }
@@ -331,26 +391,32 @@ cudaError_t
 cudaStreamSynchronize (cudaStream_t stream)
 {
   BEGIN_CALL ();
-  pthread_mutex_lock (&lock);
-  arrive (stream, stream->queued);
-  pthread_mutex_unlock (&lock);
+  pthread_mutex_lock (&fake_lock);
+  fake_run_all (stream);
+  pthread_mutex_unlock (&fake_lock);
   return cudaSuccess;
 }
 
 static void
 event_passes (cudaEvent_t event)
 {
-  pthread_mutex_lock (&lock);
-  if (event->stream)
-    arrive (event->stream, event->queued);
-  pthread_mutex_unlock (&lock);
+  pthread_mutex_lock (&fake_lock);
+  if (event->point)
+    fake_run_until (event->point);
+  pthread_mutex_unlock (&fake_lock);
 }
 
 cudaError_t
 cudaStreamWaitEvent (cudaStream_t stream, cudaEvent_t event, unsigned flags)
 {
   BEGIN_CALL ();
-  event_passes (event);
+  pthread_mutex_lock (&fake_lock);
+  if (event->point) {
+    fake_cuda.waits++;
+    if (fake_cuda.ignore_at < 0 || fake_cuda.ignore_at-- > 0)
+      fake_queue_wait (stream, event->point);
+  }
+  pthread_mutex_unlock (&fake_lock);
   return cudaSuccess;
 }
 
@@ -368,6 +434,9 @@ cudaEventCreateWithFlags (cudaEvent_t *event, unsigned flags)
 cudaError_t
 cudaEventDestroy (cudaEvent_t event)
 {
+  pthread_mutex_lock (&fake_lock);
+  fake_point_unref (event->point);
+  pthread_mutex_unlock (&fake_lock);
   free (event);
   count (-1);
   return cudaSuccess;
@@ -377,7 +446,11 @@ cudaError_t
 cudaEventRecord (cudaEvent_t event, cudaStream_t stream)
 {
   BEGIN_CALL ();
-  *event = (struct CUevent_st){stream, stream->queued, false};
+  pthread_mutex_lock (&fake_lock);
+  fake_point_unref (event->point);
+  event->point = fake_queue_point (stream);
+  event->asked = false;
+  pthread_mutex_unlock (&fake_lock);
   return cudaSuccess;
 }
 
@@ -394,7 +467,7 @@ cudaError_t
 cudaEventQuery (cudaEvent_t event)
 {
   BEGIN_CALL ();
-  if (event->stream && !event->asked) {
+  if (event->point && !event->asked) {
     event->asked = true;
     return cudaErrorNotReady;
   }
@@ -418,14 +491,21 @@ cudaMallocAsync (void **memory, size_t bytes, cudaStream_t stream)
 cudaError_t
 cudaFreeAsync (void *memory, cudaStream_t stream)
 {
+  cudaError_t code;
+
+  if (simt_room (memory) == 0)
+    return result (cudaErrorInvalidValue);
+  code = fake_call ();
   /* A device that is lost frees nothing; a test still counts what was given
    * back. */
-  bool good = simt_free (memory);
-
-  if (good)
-    count (-1);
-  BEGIN_CALL ();
-  return good ? cudaSuccess : result (cudaErrorInvalidValue);
+  pthread_mutex_lock (&fake_lock);
+  fake_cuda.live--;
+  if (code == cudaSuccess)
+    fake_queue (stream, free_memory, &memory, sizeof memory, NULL, 0);
+  else
+    free_memory (&memory);
+  pthread_mutex_unlock (&fake_lock);
+  return code;
 }
 
 cudaError_t
@@ -441,11 +521,11 @@ cudaHostAlloc (void **memory, size_t bytes, unsigned flags)
   if (!p || posix_memalign (memory, 4096, bytes) != 0)
     abort ();
   *p = (Pinned){*memory, bytes, NULL};
-  pthread_mutex_lock (&lock);
+  pthread_mutex_lock (&fake_lock);
   p->next = pinned;
   pinned = p;
   fake_cuda.live++;
-  pthread_mutex_unlock (&lock);
+  pthread_mutex_unlock (&fake_lock);
   return cudaSuccess;
 }
 
@@ -454,18 +534,22 @@ cudaFreeHost (void *memory)
 {
   bool found = false;
 
-  pthread_mutex_lock (&lock);
+  pthread_mutex_lock (&fake_lock);
   for (Pinned **at = &pinned; *at && !found; at = found ? at : &(*at)->next)
     if ((*at)->memory == memory) {
       Pinned *p = *at;
 
+      if (fake_is_used (memory, p->size)) {
+        fprintf (stderr, "# a copy still uses host memory given back\n");
+        abort ();
+      }
       *at = p->next;
       free (p);
       free (memory);
       fake_cuda.live--;
       found = true;
     }
-  pthread_mutex_unlock (&lock);
+  pthread_mutex_unlock (&fake_lock);
   return found ? cudaSuccess : result (cudaErrorInvalidValue);
 }
 

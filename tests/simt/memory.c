@@ -252,6 +252,17 @@ reaches (const void *at, size_t bytes)
 }
 
 bool
+simt_reaches (const void *at, size_t bytes)
+{
+  bool good;
+
+  pthread_mutex_lock (&lock);
+  good = reaches (at, bytes);
+  pthread_mutex_unlock (&lock);
+  return good;
+}
+
+bool
 simt_copy (void *to, const void *from, size_t bytes)
 {
   bool good;

@@ -208,10 +208,11 @@ merged_weight (DvStream *stream, const DvTensor *square, const DvTensor *rows,
 static bool
 live_once (DvError *error)
 {
-  float host[SIZE * SIZE], got[4 * SIZE] = {0}, *pinned = NULL;
+  float host[SIZE * SIZE], *pinned = NULL;
   DvTensor square = DV_TENSOR (host, DV_F32, SIZE, SIZE);
   DvTensor kernel = DV_TENSOR (host, DV_F32, SIZE, 4, 1, 2, 2);
   DvTensor rows = DV_TENSOR (host, DV_F32, 2, SIZE), a, out, more, result;
+  DvTensor picture;
   DvDevice *device = open_gpu (0, error);
   DvStream *stream = NULL;
   DvFence *fence = NULL;
@@ -222,7 +223,7 @@ live_once (DvError *error)
     return false;
   for (int i = 0; i < SIZE * SIZE; i++)
     host[i] = i % SIZE == i / SIZE ? 2 : 0;
-  stream = dv_stream_new (device, 1 << 20, error);
+  stream = dv_stream_new (device, 64 << 20, error);
   if (stream)
     fence = dv_fence_new (device, error);
   if (!fence ||
@@ -234,7 +235,7 @@ live_once (DvError *error)
           DV_OK ||
       merged_weight (stream, &square, &rows, &merged, error) != DV_OK)
     goto done;
-  pinned = dv_device_host_alloc (device, sizeof got);
+  pinned = dv_device_host_alloc (device, 5 * SIZE * sizeof *pinned);
   if (!pinned) {
     dv_fail (error, DV_ERROR_MEMORY, "test", "no pinned memory");
     goto done;
@@ -251,14 +252,22 @@ live_once (DvError *error)
   dv_matmul (stream, &(DvMatmul){.out = &more, .a = &a, .w = &merged});
   result = DV_TENSOR (pinned + 2 * SIZE, DV_F32, 2, SIZE);
   dv_copy (stream, &result, &more);
+  picture = DV_TENSOR (out.data, DV_F32, 2, 5, 3);
+  dv_pixels (stream, &(DvPixels){.x = &picture,
+                         .rgb = (uint8_t *)(pinned + 4 * SIZE),
+                         .rgb_stride = 15});
   dv_fence_record (fence, stream);
   dv_fence_wait (fence, stream);
   if (dv_stream_status (stream, error) == DV_OK)
     good = pinned[0] == 4 && pinned[SIZE + 1] == 4 && pinned[1] == 0 &&
            pinned[2 * SIZE] == 16 && pinned[3 * SIZE] == 0 &&
-           pinned[3 * SIZE + 1] == 4;
+           pinned[3 * SIZE + 1] == 4 &&
+           ((uint8_t *)pinned)[4 * SIZE * sizeof *pinned] == 255;
 
 done:
+  /* What was queued before a failure may yet write there. */
+  if (stream)
+    dv_stream_reset (stream);
   dv_device_host_free (device, pinned);
   dv_weight_clear (device, &merged);
   dv_weight_clear (device, &table);
@@ -326,7 +335,7 @@ START_TEST (memory_that_runs_out)
   ck_assert_ptr_nonnull (strstr (error.detail, "MiB are free"));
   ck_assert_ptr_null (dv_device_host_alloc (device, SIZE_MAX));
   fake->limit ((size_t)1 << 30);
-  stream = dv_stream_new (device, 1 << 20, &error);
+  stream = dv_stream_new (device, 64 << 20, &error);
   ck_assert_msg (stream != NULL, "%s", error.detail);
   dv_stream_free (stream);
   dv_device_unref (device);
@@ -338,7 +347,7 @@ START_TEST (a_device_that_is_lost)
 {
   DvError error;
   DvDevice *device = open_gpu (0, &error);
-  DvStream *stream = dv_stream_new (device, 1 << 20, &error);
+  DvStream *stream = dv_stream_new (device, 64 << 20, &error);
   float host[4] = {0};
   DvTensor from = DV_TENSOR (host, DV_F32, 4), to = DV_NEW (stream, DV_F32, 4);
 
@@ -365,7 +374,7 @@ START_TEST (an_op_that_is_missing_is_an_error)
 {
   DvError error;
   DvDevice *device = open_gpu (0, &error);
-  DvStream *stream = dv_stream_new (device, 1 << 20, &error);
+  DvStream *stream = dv_stream_new (device, 64 << 20, &error);
   DvTensor x = DV_NEW (stream, DV_F32, 4, 4);
   DvOps less = *device->ops;
   const DvOps *whole = device->ops;
@@ -391,6 +400,60 @@ START_TEST (products_are_looked_up_once)
   fake->no_product = true;
   ck_assert_msg (live_once (&error), "%s", error.detail);
   ck_assert_int_eq (fake->products, 2);
+}
+END_TEST
+
+/* What counts beyond 2^30 on an axis does not reach a kernel. */
+START_TEST (axes_of_more_than_2_to_the_30_are_refused)
+{
+  static const int64_t least = (int64_t)1 << 30;
+  DvError error;
+  DvDevice *device = open_gpu (0, &error);
+  DvStream *stream = dv_stream_new (device, 64, &error);
+  float host[4] = {1};
+  DvTensor kernel = DV_TENSOR (host, DV_F32, 1, 1, 1), x, out;
+  DvWeight conv, up;
+
+  ck_assert_int_eq (
+      dv_weight_prepare (device, &conv, DV_USE_CONV, DV_F32, &kernel, &error),
+      DV_OK);
+  ck_assert_int_eq (
+      dv_weight_prepare (device, &up, DV_USE_CONV_UP1, DV_F32, &kernel, &error),
+      DV_OK);
+  /* Nobody reads so much: a window in all of it, or all of it around one. */
+  for (int axis = 0; axis < 3; axis++)
+    for (int padded = 0; padded < 2; padded++) {
+      DvConv args = {.out = &out, .x = &x, .w = &conv};
+      int64_t shape[4] = {1, 1, 1, 1}, many[4] = {1, 1, 1, 1};
+
+      many[axis] = least;
+      x = dv_tensor (host + !padded, DV_F32, 4, padded ? shape : many);
+      out = dv_tensor (host + padded, DV_F32, 4, padded ? many : shape);
+      if (padded)
+        args.pad_hi[axis] = (int)(least - 1);
+      else
+        args.stride[axis] = INT32_MAX;
+      dv_conv (stream, &args);
+      ck_assert_int_eq (dv_stream_status (stream, &error), DV_ERROR_ARGUMENT);
+      ck_assert_str_eq (error.detail,
+          "convolution: a GPU has no axis of more than 2^30 cells");
+      dv_stream_reset (stream);
+    }
+  x = DV_TENSOR (host + 2, DV_F32, least, 1);
+  out = DV_TENSOR (host, DV_F32, 2, 1);
+  dv_conv_up1 (stream, &(DvConvUp1){.out = &out,
+                           .x = &x,
+                           .w = &up,
+                           .stride = 1,
+                           .pad = (int)(least / 2) - 1});
+  ck_assert_int_eq (dv_stream_status (stream, &error), DV_ERROR_ARGUMENT);
+  ck_assert_str_eq (error.detail,
+      "transposed convolution: a GPU has no axis of more than 2^30 cells");
+  dv_weight_clear (device, &up);
+  dv_weight_clear (device, &conv);
+  dv_stream_reset (stream);
+  dv_stream_free (stream);
+  dv_device_unref (device);
 }
 END_TEST
 
@@ -432,6 +495,7 @@ main (void)
   tcase_add_test (tests, a_device_that_is_lost);
   tcase_add_test (tests, an_op_that_is_missing_is_an_error);
   tcase_add_test (tests, products_are_looked_up_once);
+  tcase_add_test (tests, axes_of_more_than_2_to_the_30_are_refused);
   tcase_add_test (tests, quantised_weights_are_refused);
   srunner_run_all (runner, CK_ENV);
   failed = srunner_ntests_failed (runner);

@@ -186,6 +186,44 @@ START_TEST (a_dry_stream_touches_nothing)
 }
 END_TEST
 
+/* What is taken and what is kept do not meet, and a plan of both is enough. */
+START_TEST (the_end_of_an_arena_is_kept)
+{
+  _Alignas(DV_ARENA_ALIGN) static uint8_t base[1024];
+  DvArena plan, arena;
+  void *a, *b, *kept, *again;
+
+  dv_arena_init (&plan, NULL, 0);
+  ck_assert (dv_arena_take (&plan, 100, &a));
+  ck_assert (dv_arena_keep (&plan, 200, &kept));
+  ck_assert (dv_arena_keep (&plan, 30, &kept));
+  plan.used = 0;
+  ck_assert (dv_arena_take (&plan, 300, &a));
+  ck_assert_ptr_null (kept);
+  ck_assert_uint_eq (plan.peak, 256 + 320);
+
+  dv_arena_init (&arena, base, plan.peak);
+  ck_assert (dv_arena_take (&arena, 320, &a));
+  ck_assert (!dv_arena_keep (&arena, 257, &kept));
+  ck_assert (dv_arena_keep (&arena, 200, &kept));
+  ck_assert_ptr_eq (kept, base + 320);
+  ck_assert (!dv_arena_take (&arena, 1, &b));
+  ck_assert (dv_arena_keep (&arena, 30, &again));
+  ck_assert_ptr_eq (again, kept);
+  ck_assert_uint_eq (arena.peak, plan.peak);
+  dv_arena_clear (&arena);
+  ck_assert (dv_arena_take (&arena, plan.peak, &a));
+  ck_assert (!dv_arena_keep (&arena, 1, &kept));
+  ck_assert (!dv_arena_keep (&arena, SIZE_MAX, &kept));
+
+  /* Of any size. */
+  dv_arena_init (&arena, base, 1000);
+  ck_assert (dv_arena_keep (&arena, 64, &kept));
+  ck_assert_uint_eq ((uintptr_t)kept % DV_ARENA_ALIGN, 0);
+  ck_assert ((uint8_t *)kept + 64 <= base + 1000);
+}
+END_TEST
+
 /* Whatever allocation fails: an error, nothing left behind. */
 START_TEST (no_memory)
 {
@@ -245,6 +283,7 @@ main (void)
   tcase_add_test (tests, weights_and_windows_that_do_not_fit_are_named);
   tcase_add_test (tests, an_empty_output_is_nothing_to_do);
   tcase_add_test (tests, a_dry_stream_touches_nothing);
+  tcase_add_test (tests, the_end_of_an_arena_is_kept);
   tcase_add_loop_test (memory, no_memory, 0, 2);
   srunner_run_all (runner, CK_ENV);
   failed = srunner_ntests_failed (runner);

@@ -24,7 +24,7 @@ rig_open (Rig *rig, const DvDeviceSpec *a, const DvDeviceSpec *b)
     if (!rig->device[side])
       return false;
     rig->stream[side] =
-        dv_stream_new (rig->device[side], (size_t)64 << 20, &error);
+        dv_stream_new (rig->device[side], (size_t)256 << 20, &error);
     if (!rig->stream[side])
       abort ();
   }
