@@ -155,10 +155,13 @@ host_set_reading (gpointer host, gboolean reading)
 }
 
 static void
-host_check_picture (gpointer host, GBytes *bytes, GCancellable *cancellable,
+host_check_picture (gpointer host, GBytes *text, GCancellable *cancellable,
     DvsPictureFunc done, gpointer user)
 {
-  dvs_picture_check (bytes, cancellable, done, user);
+  DvsConnection *connection = host;
+
+  dvs_picture_check (
+      connection->server->pictures, text, cancellable, done, user);
 }
 
 /* ---- time, log, metrics ---- */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Has a picture decoded: see slot.h and picture-decode.h.
+ * Has pictures decoded: see picture-check.h.
  *
- * Threads: the main thread alone.
+ * Threads: see picture-check.h; what a thread does is said there.
  */
+#include "picture-check.h"
+
 #include <errno.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
@@ -11,11 +13,23 @@
 #include <unistd.h>
 
 #include "process.h"
-#include "slot.h"
+#include "session-image.h"
 
 #define PATIENCE_S 10
+/* Each may take a processor, and half a gigabyte of disk. */
+#define AT_ONCE 4
+
+struct DvsPictures {
+  guint refs; /* the owner's, and that of each that is looked at */
+  guint running;
+  GQueue waiting; /* of Check */
+};
 
 typedef struct {
+  DvsPictures *pictures;
+  GList link; /* of those that wait */
+  GBytes *text;
+  gboolean waiting;
   GSubprocess *child;
   GCancellable *cancellable;
   gulong cancel_handler;
@@ -24,6 +38,15 @@ typedef struct {
   DvsPictureFunc done;
   gpointer user;
 } Check;
+
+static void
+pictures_unref (DvsPictures *pictures)
+{
+  if (--pictures->refs == 0)
+    g_free (pictures);
+}
+
+/* ---- in a thread ---- */
 
 /* The bytes as a file without a name: who reads it finds its end. */
 static int
@@ -48,6 +71,44 @@ as_file (GBytes *bytes)
   return fd;
 }
 
+typedef struct {
+  GBytes *text;
+  const gchar *problem;
+  int file;
+} Decoding;
+
+static void
+decoding_free (gpointer data)
+{
+  Decoding *decoding = data;
+
+  if (decoding->file >= 0)
+    close (decoding->file);
+  g_clear_pointer (&decoding->text, g_bytes_unref);
+  g_free (decoding);
+}
+
+static void
+decode (GTask *task, gpointer object, gpointer data, GCancellable *cancellable)
+{
+  Decoding *decoding = data;
+  GBytes *bytes;
+
+  if (g_task_return_error_if_cancelled (task))
+    return;
+  decoding->problem = dvs_image_decode (decoding->text, &bytes);
+  g_clear_pointer (&decoding->text, g_bytes_unref);
+  if (bytes) {
+    decoding->file = as_file (bytes);
+    g_bytes_unref (bytes);
+  }
+  g_task_return_boolean (task, TRUE);
+}
+
+/* ---- in the main thread ---- */
+
+static void check_begin (Check *check);
+
 static void
 check_free (Check *check)
 {
@@ -56,17 +117,34 @@ check_free (Check *check)
     g_cancellable_disconnect (check->cancellable, check->cancel_handler);
   g_clear_object (&check->cancellable);
   g_clear_object (&check->child);
+  g_clear_pointer (&check->text, g_bytes_unref);
   if (check->path)
     g_unlink (check->path);
   g_free (check->path);
+  pictures_unref (check->pictures);
   g_free (check);
 }
 
-static void
-check_end (Check *check, gboolean good)
+static gboolean
+is_cancelled (const Check *check)
 {
-  if (!check->cancellable || !g_cancellable_is_cancelled (check->cancellable))
-    check->done (check->user, good ? g_steal_pointer (&check->path) : NULL);
+  return check->cancellable && g_cancellable_is_cancelled (check->cancellable);
+}
+
+/* @problem NULL: it is good. */
+static void
+check_end (Check *check, const gchar *problem)
+{
+  DvsPictures *pictures = check->pictures;
+  GList *next;
+
+  pictures->running--;
+  next = g_queue_pop_head_link (&pictures->waiting);
+  if (next)
+    check_begin (next->data);
+  if (!is_cancelled (check))
+    check->done (
+        check->user, problem ? NULL : g_steal_pointer (&check->path), problem);
   check_free (check);
 }
 
@@ -77,7 +155,9 @@ child_gone (GObject *object, GAsyncResult *result, gpointer data)
 
   g_subprocess_wait_finish (child, result, NULL);
   check_end (data, g_subprocess_get_if_exited (child) &&
-                       g_subprocess_get_exit_status (child) == 0);
+                           g_subprocess_get_exit_status (child) == 0
+                       ? NULL
+                       : DVS_IMAGE_UNDECODABLE);
 }
 
 static gboolean
@@ -90,18 +170,23 @@ too_late (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
+static gboolean
+free_later (gpointer data)
+{
+  check_free (data);
+  return G_SOURCE_REMOVE;
+}
+
 static void
 cancelled (GCancellable *cancellable, Check *check)
 {
-  if (check->child)
+  if (check->child) {
     g_subprocess_force_exit (check->child);
-}
-
-static gboolean
-not_started (gpointer data)
-{
-  check_end (data, FALSE);
-  return G_SOURCE_REMOVE;
+  } else if (check->waiting) {
+    check->waiting = FALSE;
+    g_queue_unlink (&check->pictures->waiting, &check->link);
+    g_idle_add (free_later, check);
+  }
 }
 
 static GSubprocess *
@@ -119,33 +204,86 @@ spawn (int picture, int output)
   return child;
 }
 
+/* The thread is done. */
+static void
+decoded (GObject *object, GAsyncResult *result, gpointer data)
+{
+  Check *check = data;
+  Decoding *decoding = g_task_get_task_data (G_TASK (result));
+  int output;
+
+  if (decoding->problem || decoding->file < 0 || is_cancelled (check)) {
+    check_end (
+        check, decoding->problem ? decoding->problem : DVS_IMAGE_UNDECODABLE);
+    return;
+  }
+  output = g_file_open_tmp ("dreamverse-XXXXXX.png", &check->path, NULL);
+  if (output >= 0) {
+    check->child = spawn (decoding->file, output);
+    decoding->file = -1;
+  }
+  if (!check->child) {
+    check_end (check, DVS_IMAGE_UNDECODABLE);
+    return;
+  }
+  check->timer = g_timeout_add_seconds (PATIENCE_S, too_late, check);
+  g_subprocess_wait_async (check->child, NULL, child_gone, check);
+}
+
+static void
+check_begin (Check *check)
+{
+  Decoding *decoding = g_new0 (Decoding, 1);
+  GTask *task = g_task_new (NULL, check->cancellable, decoded, check);
+
+  check->waiting = FALSE;
+  check->pictures->running++;
+  decoding->text = g_steal_pointer (&check->text);
+  decoding->file = -1;
+  g_task_set_task_data (task, decoding, decoding_free);
+  g_task_run_in_thread (task, decode);
+  g_object_unref (task);
+}
+
 void
-dvs_picture_check (GBytes *bytes, GCancellable *cancellable,
-    DvsPictureFunc done, gpointer user)
+dvs_picture_check (DvsPictures *pictures, GBytes *text,
+    GCancellable *cancellable, DvsPictureFunc done, gpointer user)
 {
   Check *check = g_new0 (Check, 1);
-  int picture = as_file (bytes), output;
 
+  check->pictures = pictures;
+  pictures->refs++;
+  check->link.data = check;
+  check->text = g_bytes_ref (text);
   check->done = done;
   check->user = user;
-  output = g_file_open_tmp ("dreamverse-XXXXXX.png", &check->path, NULL);
-  if (picture >= 0 && output >= 0) {
-    check->child = spawn (picture, output);
+  if (pictures->running < AT_ONCE) {
+    check_begin (check);
   } else {
-    if (picture >= 0)
-      close (picture);
-    if (output >= 0)
-      close (output);
+    check->waiting = TRUE;
+    g_queue_push_tail_link (&pictures->waiting, &check->link);
   }
   if (cancellable) {
     check->cancellable = g_object_ref (cancellable);
     check->cancel_handler = g_cancellable_connect (
         cancellable, G_CALLBACK (cancelled), check, NULL);
   }
-  if (!check->child) {
-    g_idle_add (not_started, check);
-    return;
-  }
-  check->timer = g_timeout_add_seconds (PATIENCE_S, too_late, check);
-  g_subprocess_wait_async (check->child, NULL, child_gone, check);
+}
+
+/* ---- life ---- */
+
+DvsPictures *
+dvs_pictures_new (void)
+{
+  DvsPictures *pictures = g_new0 (DvsPictures, 1);
+
+  pictures->refs = 1;
+  g_queue_init (&pictures->waiting);
+  return pictures;
+}
+
+void
+dvs_pictures_free (DvsPictures *pictures)
+{
+  pictures_unref (pictures);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Pictures of strangers: decoded in a process of its own, which has limits and
- * nothing open but the picture and the file it writes.  dvs_picture_check() is
- * declared in slot.h.
+ * nothing open but the picture and the file it writes.  picture-check.h has who
+ * asks for it.
  *
  * Threads: the main thread of that process.
  */

@@ -352,6 +352,7 @@ dvs_server_new (DvsSettings *settings, const gchar *config_file, gchar **flags,
   g_queue_init (&server->connections);
   g_queue_init (&server->waiting);
   server->metrics = dvs_metrics_new ();
+  server->pictures = dvs_pictures_new ();
   server->log = dvs_log_new (settings, server->metrics);
   if (!load_tokens (server, error))
     goto failed;
@@ -410,6 +411,7 @@ dvs_server_free (DvsServer *server)
   g_clear_handle_id (&server->drain_tick, g_source_remove);
   if (server->http)
     soup_server_disconnect (server->http);
+  dvs_pictures_free (server->pictures);
   g_clear_pointer (&server->room, dvs_room_free);
   ws_listener_close (&server->listener);
   if (server->http) {

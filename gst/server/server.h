@@ -13,6 +13,7 @@
 #include "client.h"
 #include "log.h"
 #include "metrics.h"
+#include "picture-check.h"
 #include "prompts.h"
 #include "settings.h"
 #include "slot.h"
@@ -37,6 +38,7 @@ struct DvsServer {
   DvsLog *log;
   DvsPrompts *prompts;
   DvsRoom *room;
+  DvsPictures *pictures;
   gchar **tokens; /* of the settings and their file; NULL: none is needed */
 
   DvsSeat *seats; /* settings->slots of them */

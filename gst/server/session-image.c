@@ -30,81 +30,25 @@ split_url (const gchar *url, gchar **mime)
 }
 
 static gboolean
-is_base64 (gchar c)
-{
-  return g_ascii_isalnum (c) || c == '+' || c == '/' || c == '=';
-}
-
-/* Base64 without the white space in it, to be freed; NULL: something else is
- * in it. */
-static gchar *
-squeeze (const gchar *data, gsize *size)
-{
-  gchar *squeezed = g_malloc (strlen (data) + 1);
-
-  for (*size = 0; *data; data++) {
-    if (is_base64 (*data)) {
-      squeezed[(*size)++] = *data;
-    } else if (!g_ascii_isspace (*data)) {
-      g_free (squeezed);
-      return NULL;
-    }
-  }
-  squeezed[*size] = '\0';
-  return squeezed;
-}
-
-/* Whether GLib, which overlooks much, decodes all of it. */
-static gboolean
-well_formed (const gchar *data, gsize size)
-{
-  const gchar *padding = strchr (data, '=');
-
-  if (size % 4)
-    return FALSE;
-  return !padding || (padding >= data + size - 2 &&
-                         (padding[1] == '\0' || padding[1] == '='));
-}
-
-static const gchar *
-decode (const gchar *data, GBytes **bytes)
-{
-  const gchar *problem = NULL;
-  gsize size;
-  gchar *squeezed = squeeze (data, &size);
-  guchar *decoded;
-
-  if (!squeezed)
-    return NOT_BASE64;
-  if (!well_formed (squeezed, size)) {
-    problem = NOT_BASE64;
-  } else if (size == 0) {
-    problem = "initial_image.data_url did not contain image bytes.";
-  } else {
-    decoded = g_base64_decode_inplace (squeezed, &size);
-    if (size > DVS_MAX_IMAGE_BYTES) {
-      problem = "initial_image must be 15 MB or smaller.";
-    } else {
-      *bytes = g_bytes_new_take (decoded, size);
-      squeezed = NULL;
-    }
-  }
-  g_free (squeezed);
-  return problem;
-}
-
-static gboolean
 mime_known (const gchar *mime)
 {
   return strcmp (mime, "image/png") == 0 || strcmp (mime, "image/jpeg") == 0 ||
          strcmp (mime, "image/webp") == 0;
 }
 
+/* @data is of the string that @node holds. */
+static GBytes *
+part_of (JsonNode *node, const gchar *data)
+{
+  return g_bytes_new_with_free_func (data, strlen (data),
+      (GDestroyNotify)json_node_unref, json_node_ref (node));
+}
+
 static const gchar *
-read_url (const gchar *url, const gchar *said, GBytes **bytes)
+read_url (JsonNode *node, const gchar *url, const gchar *said, GBytes **text)
 {
   gchar *mime = NULL, *claim = g_ascii_strdown (said, -1);
-  const gchar *data = split_url (url, &mime), *problem;
+  const gchar *data = split_url (url, &mime), *problem = NULL;
 
   if (!data)
     problem = NOT_DATA_URL;
@@ -113,20 +57,20 @@ read_url (const gchar *url, const gchar *said, GBytes **bytes)
   else if (!mime_known (mime))
     problem = "initial_image must be a PNG, JPEG, or WebP image.";
   else
-    problem = decode (data, bytes);
+    *text = part_of (node, data);
   g_free (claim);
   g_free (mime);
   return problem;
 }
 
 const gchar *
-dvs_image_read (JsonNode *node, GBytes **bytes)
+dvs_image_read (JsonNode *node, GBytes **text)
 {
   const gchar *url, *problem;
   JsonNode *data_url;
   gchar *said;
 
-  *bytes = NULL;
+  *text = NULL;
   if (!node || JSON_NODE_HOLDS_NULL (node))
     return NULL;
   if (!JSON_NODE_HOLDS_OBJECT (node))
@@ -144,7 +88,56 @@ dvs_image_read (JsonNode *node, GBytes **bytes)
     return NULL;
   said = dvs_field_text (
       json_node_get_object (node), "mime_type", DVS_MAX_NAME_BYTES);
-  problem = read_url (url, said, bytes);
+  problem = read_url (data_url, url, said, text);
   g_free (said);
   return problem;
+}
+
+/* ---- base64 ---- */
+
+/* How many bytes @text stands for, white space in it or not; -1: it is no
+ * base64. GLib overlooks much. */
+static gssize
+decoded_size (const gchar *text, gsize size)
+{
+  gsize digits = 0, padding = 0;
+
+  for (gsize i = 0; i < size; i++) {
+    if (g_ascii_isalnum (text[i]) || text[i] == '+' || text[i] == '/') {
+      if (padding)
+        return -1;
+      digits++;
+    } else if (text[i] == '=') {
+      padding++;
+    } else if (!g_ascii_isspace (text[i])) {
+      return -1;
+    }
+  }
+  if (padding > 2 || (digits + padding) % 4)
+    return -1;
+  return (gssize)((digits + padding) / 4 * 3 - padding);
+}
+
+const gchar *
+dvs_image_decode (GBytes *text, GBytes **bytes)
+{
+  gint state = 0;
+  guint save = 0;
+  gsize size, got;
+  const gchar *data = g_bytes_get_data (text, &size);
+  gssize expected = decoded_size (data, size);
+  guchar *decoded;
+
+  *bytes = NULL;
+  if (expected < 0)
+    return NOT_BASE64;
+  if (expected == 0)
+    return "initial_image.data_url did not contain image bytes.";
+  if (expected > DVS_MAX_IMAGE_BYTES)
+    return "initial_image must be 15 MB or smaller.";
+  /* What padding stands for is written first, then taken back. */
+  decoded = g_malloc ((gsize)expected + 3);
+  got = g_base64_decode_step (data, size, decoded, &state, &save);
+  *bytes = g_bytes_new_take (decoded, got);
+  return NULL;
 }

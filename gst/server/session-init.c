@@ -20,7 +20,6 @@ check_free (DvsCheck *check)
   g_clear_pointer (&check->message, dvs_message_free);
   dvs_init_clear (&check->init);
   g_clear_pointer (&check->prompt, dvs_prompt_free);
-  g_clear_pointer (&check->picture, g_bytes_unref);
   if (check->picture_path)
     g_unlink (check->picture_path);
   g_free (check->picture_path);
@@ -249,12 +248,12 @@ refuse_image (DvsSession *session, const gchar *message)
 /* ---- checks ---- */
 
 static void
-picture_checked (gpointer user, gchar *path)
+picture_checked (gpointer user, gchar *path, const gchar *problem)
 {
   DvsSession *session = user;
 
   if (!path) {
-    refuse_image (session, DVS_IMAGE_UNDECODABLE);
+    refuse_image (session, problem);
     return;
   }
   session->check->picture_path = path;
@@ -266,18 +265,20 @@ check_picture (DvsSession *session)
 {
   DvsCheck *check = session->check;
   JsonNode *node = NULL;
+  GBytes *text = NULL;
   const gchar *problem;
 
   if (check->message && check->type != DVS_MESSAGE_APPEND)
     node = json_object_get_member (check->message->object, INITIAL_IMAGE);
-  problem = dvs_image_read (node, &check->picture);
+  problem = dvs_image_read (node, &text);
   if (problem) {
     refuse_image (session, problem);
-  } else if (check->picture) {
-    /* Its text is not needed any more, and large. */
+  } else if (text) {
+    /* It is large, and goes when it was decoded. */
     json_object_remove_member (check->message->object, INITIAL_IMAGE);
-    session->host.check_picture (session->user, check->picture,
-        check->cancellable, picture_checked, session);
+    session->host.check_picture (
+        session->user, text, check->cancellable, picture_checked, session);
+    g_bytes_unref (text);
   } else {
     accept (session);
   }

@@ -90,7 +90,6 @@ typedef struct {
   DvsMessage *message; /* NULL: no init came */
   DvsInit init;
   DvsPrompt *prompt; /* append_prompt, simple_generate */
-  GBytes *picture;
   gchar *picture_path;
   GCancellable *cancellable;
 } DvsCheck;

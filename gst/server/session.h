@@ -11,6 +11,7 @@
 #ifndef DVS_SESSION_H
 #define DVS_SESSION_H
 
+#include "picture-check.h"
 #include "prompts.h"
 #include "settings.h"
 #include "slot.h"
@@ -50,8 +51,8 @@ typedef struct {
   void (*end) (gpointer host, guint epoch, guint index);
   void (*reset) (gpointer host);
   void (*set_reading) (gpointer host, gboolean reading);
-  void (*check_picture) (gpointer host, GBytes *bytes,
-      GCancellable *cancellable, DvsPictureFunc done, gpointer user);
+  void (*check_picture) (gpointer host, GBytes *text, GCancellable *cancellable,
+      DvsPictureFunc done, gpointer user);
 
   /* ---- time: one-shot, ms from now; a second call moves it; 0 ends it.
    * dvs_session_timer() is told. ---- */

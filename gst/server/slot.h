@@ -114,11 +114,4 @@ void dvs_slot_stop_run (DvsSlot *slot);
  * generation is held. */
 void dvs_slot_set_reading (DvsSlot *slot, gboolean reading);
 
-/* Decodes a picture in a process of its own, within 10 s: never here.
- * @path: a PNG (RGB or RGBA), the caller's to unlink and free; NULL: it cannot
- * be decoded. */
-typedef void (*DvsPictureFunc) (gpointer user, gchar *path);
-void dvs_picture_check (GBytes *bytes, GCancellable *cancellable,
-    DvsPictureFunc done, gpointer user);
-
 #endif

@@ -43,7 +43,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   const gchar *problem = NULL;
   DvsMessage *message = dvs_message_parse ((const gchar *)data, size, &problem);
-  GBytes *bytes = NULL;
+  GBytes *text = NULL, *bytes = NULL;
 
   if (!message) {
     if (!problem)
@@ -52,11 +52,16 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   }
   check_init (message);
   problem = dvs_image_read (
-      json_object_get_member (message->object, "initial_image"), &bytes);
-  if (problem && bytes)
+      json_object_get_member (message->object, "initial_image"), &text);
+  if (problem && text)
     abort ();
-  if (bytes)
-    g_bytes_unref (bytes);
+  if (text) {
+    problem = dvs_image_decode (text, &bytes);
+    if (!problem == !bytes)
+      abort ();
+    g_clear_pointer (&bytes, g_bytes_unref);
+    g_bytes_unref (text);
+  }
   dvs_message_free (message);
   return 0;
 }

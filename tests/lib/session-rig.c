@@ -7,6 +7,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#include "session-image.h"
+
 #define STREAM_ID "seg%03u-%08x"
 
 /* ---- the prompt services ---- */
@@ -269,17 +271,22 @@ host_set_reading (gpointer host, gboolean reading)
 }
 
 static void
-host_check_picture (gpointer host, GBytes *bytes, GCancellable *cancellable,
+host_check_picture (gpointer host, GBytes *text, GCancellable *cancellable,
     DvsPictureFunc done, gpointer user)
 {
   Rig *rig = host;
+  GBytes *bytes;
 
   g_clear_object (&rig->picture_cancellable);
   rig->picture = done;
   rig->picture_cancellable = g_object_ref (cancellable);
   rig->picture_user = user;
+  rig->picture_problem = dvs_image_decode (text, &bytes);
+  if (rig->picture_problem)
+    return;
   trace (rig,
       g_strdup_printf ("> picture %" G_GSIZE_FORMAT, g_bytes_get_size (bytes)));
+  g_bytes_unref (bytes);
 }
 
 static void
@@ -388,6 +395,9 @@ rig_say (Rig *rig, const gchar *text)
 
   dvs_session_text (rig->session, copy, size);
   g_free (copy);
+  /* A host does not call back from within what it is asked. */
+  if (rig->picture_problem)
+    rig_picture (rig, NULL);
 }
 
 void
@@ -544,9 +554,12 @@ void
 rig_picture (Rig *rig, const gchar *path)
 {
   DvsPictureFunc done = g_steal_pointer (&rig->picture);
+  const gchar *problem = g_steal_pointer (&rig->picture_problem);
 
+  if (!path && !problem)
+    problem = DVS_IMAGE_UNDECODABLE;
   if (done && !g_cancellable_is_cancelled (rig->picture_cancellable))
-    done (rig->picture_user, g_strdup (path));
+    done (rig->picture_user, g_strdup (path), problem);
 }
 
 /* ---- the trace ---- */

@@ -57,6 +57,7 @@ typedef struct {
 
   /* ---- a picture that is looked at ---- */
   DvsPictureFunc picture;
+  const gchar *picture_problem; /* of its base64 */
   GCancellable *picture_cancellable;
   gpointer picture_user;
 } Rig;

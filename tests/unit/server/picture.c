@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Tests of picture-check.c: good pictures, bad ones, bombs, and a decoder that
- * hangs. Nothing is left of any.
+ * Tests of picture-check.c: good pictures, bad ones, bombs, a decoder that
+ * hangs, many at once. Nothing is left of any.
  */
 #include <check.h>
 #include <glib/gstdio.h>
@@ -9,11 +9,15 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
+#include "picture-check.h"
 #include "process.h"
+#include "session-image.h"
 #include "slot-rig.h"
 
 static gchar *directory;
+static DvsPictures *pictures;
 static gboolean told;
 static gchar *written;
 
@@ -40,6 +44,7 @@ static void
 set_up (void)
 {
   told = FALSE;
+  pictures = dvs_pictures_new ();
 }
 
 static guint
@@ -57,13 +62,15 @@ files_left (void)
 static void
 tear_down (void)
 {
+  dvs_pictures_free (pictures);
   ck_assert_uint_eq (files_left (), 0);
 }
 
 static void
-done (gpointer user, gchar *path)
+done (gpointer user, gchar *path, const gchar *problem)
 {
   ck_assert (!told);
+  ck_assert (!path == (problem != NULL));
   told = TRUE;
   written = path;
 }
@@ -74,13 +81,32 @@ is_told (gpointer data)
   return told;
 }
 
+static GBytes *
+base64 (GBytes *bytes)
+{
+  gsize size;
+  const guchar *data = g_bytes_get_data (bytes, &size);
+  gchar *text = size ? g_base64_encode (data, size) : g_strdup ("");
+
+  return g_bytes_new_take (text, strlen (text));
+}
+
+static void
+begin (GBytes *bytes, GCancellable *cancellable, DvsPictureFunc func)
+{
+  GBytes *text = base64 (bytes);
+
+  dvs_picture_check (pictures, text, cancellable, func, NULL);
+  g_bytes_unref (text);
+}
+
 /* The path of what was made of it, NULL if it is none. */
 static gchar *
 check (GBytes *bytes)
 {
   told = FALSE;
   written = NULL;
-  dvs_picture_check (bytes, NULL, done, NULL);
+  begin (bytes, NULL, done);
   ck_assert (!told);
   ck_assert (wait_until (is_told, NULL, 30));
   return written;
@@ -318,7 +344,7 @@ START_TEST (one_that_hangs)
   gint64 started = g_get_monotonic_time ();
   gint64 took;
 
-  dvs_picture_check (bytes, NULL, done, NULL);
+  begin (bytes, NULL, done);
   ck_assert (wait_until (stop_child, NULL, 5));
   ck_assert (wait_until (is_told, NULL, 20));
   took = g_get_monotonic_time () - started;
@@ -339,12 +365,111 @@ START_TEST (cancelled)
   GCancellable *cancellable = g_cancellable_new ();
   GBytes *bytes = make ("RGB", "pngenc");
 
-  dvs_picture_check (bytes, cancellable, done, NULL);
+  begin (bytes, cancellable, done);
   g_cancellable_cancel (cancellable);
   ck_assert (wait_until (no_child, NULL, 10));
   ck_assert (!told);
   g_object_unref (cancellable);
   g_bytes_unref (bytes);
+}
+END_TEST
+
+/* ---- many, and large ones ---- */
+
+#define MANY 7
+#define AT_ONCE 4
+
+static guint answers;
+
+static void
+count_answer (gpointer user, gchar *path, const gchar *problem)
+{
+  /* On a machine that is slow enough none is good in time. */
+  if (path)
+    g_unlink (path);
+  g_free (path);
+  answers++;
+}
+
+static guint
+count_children (void)
+{
+  gchar *path = g_strdup_printf ("/proc/self/task/%d/children", (int)getpid ());
+  gchar *text = NULL, **pids;
+  guint count = 0;
+
+  if (g_file_get_contents (path, &text, NULL, NULL)) {
+    pids = g_strsplit (g_strstrip (text), " ", -1);
+    count = *text ? g_strv_length (pids) : 0;
+    g_strfreev (pids);
+  }
+  g_free (text);
+  g_free (path);
+  return count;
+}
+
+static gboolean
+all_answered (gpointer data)
+{
+  ck_assert_uint_le (count_children (), AT_ONCE);
+  return answers == MANY - 2 && no_child (NULL);
+}
+
+/* A few at a time; of one that waits and one that does not, both given up,
+ * nothing is told. */
+START_TEST (many_at_once)
+{
+  GCancellable *cancellables[MANY];
+  GBytes *bytes = make ("RGB", "pngenc");
+  guint i;
+
+  answers = 0;
+  for (i = 0; i < MANY; i++) {
+    cancellables[i] = g_cancellable_new ();
+    begin (bytes, cancellables[i], count_answer);
+  }
+  g_cancellable_cancel (cancellables[1]);
+  g_cancellable_cancel (cancellables[MANY - 1]);
+  ck_assert (wait_until (all_answered, NULL, 60));
+  ck_assert_uint_eq (answers, MANY - 2);
+  for (i = 0; i < MANY; i++)
+    g_object_unref (cancellables[i]);
+  g_bytes_unref (bytes);
+}
+END_TEST
+
+/* Processor time of this thread, in ns. */
+static gint64
+own_time (void)
+{
+  struct timespec time;
+
+  ck_assert_int_eq (clock_gettime (CLOCK_THREAD_CPUTIME_ID, &time), 0);
+  return time.tv_sec * G_GINT64_CONSTANT (1000000000) + time.tv_nsec;
+}
+
+/* The largest picture keeps the main thread, which has all clients, for less
+ * than half the time that its base64 alone takes. */
+START_TEST (a_large_one_does_not_hold_others_up)
+{
+  GBytes *bytes =
+      g_bytes_new_take (g_malloc0 (DVS_MAX_IMAGE_BYTES), DVS_MAX_IMAGE_BYTES);
+  GBytes *text = base64 (bytes), *decoded;
+  gint64 started, alone, took;
+
+  started = own_time ();
+  ck_assert_ptr_null (dvs_image_decode (text, &decoded));
+  alone = own_time () - started;
+  ck_assert (g_bytes_equal (bytes, decoded));
+  started = own_time ();
+  dvs_picture_check (pictures, text, NULL, done, NULL);
+  ck_assert (wait_until (is_told, NULL, 30));
+  took = own_time () - started;
+  ck_assert_ptr_null (written);
+  ck_assert_msg (took < alone / 2, "%.1f ms of %.1f", took / 1e6, alone / 1e6);
+  g_bytes_unref (bytes);
+  g_bytes_unref (text);
+  g_bytes_unref (decoded);
 }
 END_TEST
 
@@ -370,6 +495,8 @@ main (int argc, char **argv)
   tcase_add_test (tcase, bombs);
   tcase_add_test (tcase, one_that_hangs);
   tcase_add_test (tcase, cancelled);
+  tcase_add_test (tcase, many_at_once);
+  tcase_add_test (tcase, a_large_one_does_not_hold_others_up);
   suite_add_tcase (suite, tcase);
   srunner_run_all (runner, CK_NORMAL);
   failed = srunner_ntests_failed (runner);
