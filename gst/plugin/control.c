@@ -4,14 +4,16 @@
  *
  * A JSON library would build a tree of whatever a stranger sends, as deep as
  * he likes, and takes things that are no JSON. So the frame is read strictly
- * by RFC 8259 in one pass that keeps nothing but our own fields.
+ * (wsscan.h) in one pass that keeps nothing but our own fields.
  *
  * Threads: no shared state.
  */
 #include "control.h"
-#include "wire.h"
 
 #include <string.h>
+
+#include "wire.h"
+#include "wsscan.h"
 
 typedef enum { FIELD_TYPE, FIELD_PROMPT, FIELD_PROMPT_ID, FIELD_PAUSED } Field;
 
@@ -35,8 +37,8 @@ typedef struct {
 } Value;
 
 typedef struct {
-  const gchar *pos, *end;
-  ControlStatus status; /* the first thing that was wrong */
+  WsScan scan;
+  ControlStatus status; /* beyond what is wrong with its words */
   Value field[N_FIELDS];
 } Reader;
 
@@ -48,164 +50,26 @@ wrong (Reader *reader, ControlStatus status)
   return FALSE;
 }
 
-static void
-skip_space (Reader *reader)
-{
-  while (reader->pos < reader->end &&
-         (*reader->pos == ' ' || *reader->pos == '\t' || *reader->pos == '\n' ||
-             *reader->pos == '\r'))
-    reader->pos++;
-}
-
-static gboolean
-take (Reader *reader, gchar c)
-{
-  if (reader->pos == reader->end || *reader->pos != c)
-    return FALSE;
-  reader->pos++;
-  return TRUE;
-}
-
-static gboolean
-take_word (Reader *reader, const gchar *word)
-{
-  gsize size = strlen (word);
-
-  if ((gsize)(reader->end - reader->pos) < size ||
-      memcmp (reader->pos, word, size) != 0)
-    return wrong (reader, CONTROL_BAD_JSON);
-  reader->pos += size;
-  return TRUE;
-}
-
-/* Four hexadecimal digits. */
-static gboolean
-read_unit (Reader *reader, gunichar *unit)
-{
-  *unit = 0;
-  for (int i = 0; i < 4; i++) {
-    gint digit =
-        reader->pos < reader->end ? g_ascii_xdigit_value (*reader->pos) : -1;
-
-    if (digit < 0)
-      return wrong (reader, CONTROL_BAD_JSON);
-    *unit = *unit << 4 | (gunichar)digit;
-    reader->pos++;
-  }
-  return TRUE;
-}
-
-/* Behind "\u". */
-static gboolean
-read_unicode (Reader *reader, GString *out)
-{
-  gunichar high, low;
-
-  if (!read_unit (reader, &high))
-    return FALSE;
-  if (high == 0)
-    return wrong (reader, CONTROL_BAD_TEXT);
-  if (high >= 0xd800 && high < 0xdc00) {
-    if (!take (reader, '\\') || !take (reader, 'u'))
-      return wrong (reader, CONTROL_BAD_TEXT);
-    if (!read_unit (reader, &low))
-      return FALSE;
-    if (low < 0xdc00 || low > 0xdfff)
-      return wrong (reader, CONTROL_BAD_TEXT);
-    high = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-  } else if (high >= 0xdc00 && high <= 0xdfff) {
-    return wrong (reader, CONTROL_BAD_TEXT);
-  }
-  g_string_append_unichar (out, high);
-  return TRUE;
-}
-
-static gboolean
-read_escape (Reader *reader, GString *out)
-{
-  static const gchar names[] = "\"\\/bfnrt";
-  static const gchar means[] = "\"\\/\b\f\n\r\t";
-  const gchar *found;
-
-  if (take (reader, 'u'))
-    return read_unicode (reader, out);
-  if (reader->pos == reader->end)
-    return wrong (reader, CONTROL_BAD_JSON);
-  found = memchr (names, *reader->pos, sizeof names - 1);
-  if (!found)
-    return wrong (reader, CONTROL_BAD_JSON);
-  reader->pos++;
-  g_string_append_c (out, means[found - names]);
-  return TRUE;
-}
-
-/* A string, appended to @out without its quotes and escapes. */
-static gboolean
-read_string (Reader *reader, GString *out)
-{
-  if (!take (reader, '"'))
-    return wrong (reader, CONTROL_BAD_JSON);
-  for (;;) {
-    const gchar *from = reader->pos;
-
-    while (reader->pos < reader->end && *reader->pos != '"' &&
-           *reader->pos != '\\' && (guchar)*reader->pos >= 0x20)
-      reader->pos++;
-    g_string_append_len (out, from, reader->pos - from);
-    if (take (reader, '"'))
-      return TRUE;
-    if (!take (reader, '\\'))
-      return wrong (reader, CONTROL_BAD_JSON);
-    if (!read_escape (reader, out))
-      return FALSE;
-  }
-}
-
-static gboolean
-skip_digits (Reader *reader)
-{
-  const gchar *from = reader->pos;
-
-  while (reader->pos < reader->end && g_ascii_isdigit (*reader->pos))
-    reader->pos++;
-  return reader->pos > from || wrong (reader, CONTROL_BAD_JSON);
-}
-
-static gboolean
-skip_number (Reader *reader)
-{
-  take (reader, '-');
-  /* No digits behind a leading zero. */
-  if (!take (reader, '0') && !skip_digits (reader))
-    return FALSE;
-  if (take (reader, '.') && !skip_digits (reader))
-    return FALSE;
-  if (take (reader, 'e') || take (reader, 'E')) {
-    if (!take (reader, '-'))
-      take (reader, '+');
-    return skip_digits (reader);
-  }
-  return TRUE;
-}
-
 static gboolean read_value (Reader *reader, guint depth, Value *value);
 
 static gboolean
 skip_array (Reader *reader, guint depth)
 {
+  WsScan *scan = &reader->scan;
+
   if (depth > CONTROL_MAX_DEPTH)
     return wrong (reader, CONTROL_TOO_DEEP);
-  take (reader, '[');
-  skip_space (reader);
-  if (take (reader, ']'))
+  ws_scan_take (scan, '[');
+  ws_scan_space (scan);
+  if (ws_scan_take (scan, ']'))
     return TRUE;
   for (;;) {
     if (!read_value (reader, depth, NULL))
       return FALSE;
-    if (take (reader, ']'))
+    if (ws_scan_take (scan, ']'))
       return TRUE;
-    if (!take (reader, ','))
-      return wrong (reader, CONTROL_BAD_JSON);
+    if (!ws_scan_word (scan, ","))
+      return FALSE;
   }
 }
 
@@ -225,47 +89,45 @@ find_field (Reader *reader, const gchar *name, Value **value)
   return TRUE;
 }
 
-/* An object; the fields of the outermost are kept. */
+/* A member, behind the space before it; those of the outermost object that are
+ * ours are kept. */
+static gboolean
+read_member (Reader *reader, guint depth)
+{
+  gchar *name = ws_scan_string (&reader->scan);
+  Value *value = NULL;
+  gboolean ok;
+
+  if (!name)
+    return FALSE;
+  ok = depth > 1 || find_field (reader, name, &value);
+  g_free (name);
+  if (!ok)
+    return FALSE;
+  ws_scan_space (&reader->scan);
+  return ws_scan_word (&reader->scan, ":") && read_value (reader, depth, value);
+}
+
 static gboolean
 read_object (Reader *reader, guint depth)
 {
-  GString *name;
-  gboolean ok = FALSE;
+  WsScan *scan = &reader->scan;
 
   if (depth > CONTROL_MAX_DEPTH)
     return wrong (reader, CONTROL_TOO_DEEP);
-  take (reader, '{');
-  skip_space (reader);
-  if (take (reader, '}'))
+  ws_scan_take (scan, '{');
+  ws_scan_space (scan);
+  if (ws_scan_take (scan, '}'))
     return TRUE;
-  name = g_string_new (NULL);
   for (;;) {
-    Value *value = NULL;
-
-    skip_space (reader);
-    g_string_truncate (name, 0);
-    if (!read_string (reader, name))
-      break;
-    if (depth == 1 && !find_field (reader, name->str, &value))
-      break;
-    skip_space (reader);
-    if (!take (reader, ':')) {
-      wrong (reader, CONTROL_BAD_JSON);
-      break;
-    }
-    if (!read_value (reader, depth, value))
-      break;
-    if (take (reader, '}')) {
-      ok = TRUE;
-      break;
-    }
-    if (!take (reader, ',')) {
-      wrong (reader, CONTROL_BAD_JSON);
-      break;
-    }
+    ws_scan_space (scan);
+    if (!read_member (reader, depth))
+      return FALSE;
+    if (ws_scan_take (scan, '}'))
+      return TRUE;
+    if (!ws_scan_word (scan, ","))
+      return FALSE;
   }
-  g_string_free (name, TRUE);
-  return ok;
 }
 
 /* Any value inside @depth objects and arrays, and the space around it; kept in
@@ -273,12 +135,13 @@ read_object (Reader *reader, guint depth)
 static gboolean
 read_value (Reader *reader, guint depth, Value *value)
 {
+  WsScan *scan = &reader->scan;
   Kind kind = KIND_OTHER;
-  GString *string = NULL;
+  gchar *string = NULL;
   gboolean ok;
 
-  skip_space (reader);
-  switch (reader->pos < reader->end ? *reader->pos : '\0') {
+  ws_scan_space (scan);
+  switch (ws_scan_peek (scan)) {
     case '{':
       ok = read_object (reader, depth + 1);
       break;
@@ -287,33 +150,30 @@ read_value (Reader *reader, guint depth, Value *value)
       break;
     case '"':
       kind = KIND_STRING;
-      string = g_string_new (NULL);
-      ok = read_string (reader, string);
+      string = ws_scan_string (scan);
+      ok = string != NULL;
       break;
     case 't':
       kind = KIND_TRUE;
-      ok = take_word (reader, "true");
+      ok = ws_scan_word (scan, "true");
       break;
     case 'f':
       kind = KIND_FALSE;
-      ok = take_word (reader, "false");
+      ok = ws_scan_word (scan, "false");
       break;
     case 'n':
       kind = KIND_NONE;
-      ok = take_word (reader, "null");
+      ok = ws_scan_word (scan, "null");
       break;
     default:
-      ok = skip_number (reader);
+      ok = ws_scan_number (scan, NULL);
   }
   if (ok && value) {
     value->kind = kind;
-    if (string)
-      value->string = g_string_free (string, FALSE);
-    string = NULL;
+    value->string = g_steal_pointer (&string);
   }
-  if (string)
-    g_string_free (string, TRUE);
-  skip_space (reader);
+  g_free (string);
+  ws_scan_space (scan);
   return ok;
 }
 
@@ -419,7 +279,7 @@ ControlStatus
 control_parse (
     const gchar *text, gsize size, Control *control, const gchar **message)
 {
-  Reader reader = {.pos = text, .end = text + size};
+  Reader reader = {.scan = {.pos = text, .end = text + size}};
   ControlStatus status;
   const gchar *says = NULL;
 
@@ -429,8 +289,13 @@ control_parse (
   } else if (!g_utf8_validate_len (text, size, NULL)) {
     /* A NUL is refused by this too. */
     wrong (&reader, CONTROL_BAD_TEXT);
-  } else if (read_value (&reader, 0, NULL) && reader.pos != reader.end) {
+  } else if (read_value (&reader, 0, NULL) &&
+             reader.scan.pos != reader.scan.end) {
     wrong (&reader, CONTROL_BAD_JSON);
+  } else if (reader.scan.fault != WS_SCAN_GOOD) {
+    wrong (&reader, reader.scan.fault == WS_SCAN_NO_CHARACTER
+                        ? CONTROL_BAD_TEXT
+                        : CONTROL_BAD_JSON);
   }
   status = reader.status;
   if (status == CONTROL_OK)

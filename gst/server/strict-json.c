@@ -5,224 +5,30 @@
 #include "strict-json.h"
 
 #include <errno.h>
-#include <string.h>
 
-#define REPLACEMENT 0xfffd
+#include "wsscan.h"
 
 typedef struct {
-  const gchar *pos, *end;
+  WsScan scan;
   guint values;
-  const gchar *problem; /* the first thing that was wrong */
+  const gchar *problem; /* beyond what is wrong with its words */
 } Reader;
 
-static gboolean
-wrong (Reader *reader, const gchar *problem)
-{
-  if (!reader->problem)
-    reader->problem = problem;
-  return FALSE;
-}
-
-static gboolean
-no_json (Reader *reader)
-{
-  return wrong (reader, "it is not JSON");
-}
-
-static void
-skip_space (Reader *reader)
-{
-  while (reader->pos < reader->end &&
-         (*reader->pos == ' ' || *reader->pos == '\t' || *reader->pos == '\n' ||
-             *reader->pos == '\r'))
-    reader->pos++;
-}
-
-static gboolean
-take (Reader *reader, gchar c)
-{
-  if (reader->pos == reader->end || *reader->pos != c)
-    return FALSE;
-  reader->pos++;
-  return TRUE;
-}
-
-static gboolean
-take_word (Reader *reader, const gchar *word)
-{
-  gsize size = strlen (word);
-
-  if ((gsize)(reader->end - reader->pos) < size ||
-      memcmp (reader->pos, word, size) != 0)
-    return no_json (reader);
-  reader->pos += size;
-  return TRUE;
-}
-
-/* ---- strings ---- */
-
-/* Four hexadecimal digits. */
-static gboolean
-read_unit (Reader *reader, gunichar *unit)
-{
-  *unit = 0;
-  for (int i = 0; i < 4; i++) {
-    gint digit =
-        reader->pos < reader->end ? g_ascii_xdigit_value (*reader->pos) : -1;
-
-    if (digit < 0)
-      return no_json (reader);
-    *unit = *unit << 4 | (gunichar)digit;
-    reader->pos++;
-  }
-  return TRUE;
-}
-
-/* Behind "\u". Browsers cut texts between the halves of a pair. */
-static gboolean
-read_unicode (Reader *reader, GString *out)
-{
-  const gchar *behind;
-  gunichar high, low;
-
-  if (!read_unit (reader, &high))
-    return FALSE;
-  if (high >= 0xd800 && high < 0xdc00) {
-    behind = reader->pos;
-    if (take (reader, '\\') && take (reader, 'u')) {
-      if (!read_unit (reader, &low))
-        return FALSE;
-      if (low >= 0xdc00 && low <= 0xdfff) {
-        g_string_append_unichar (
-            out, 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00));
-        return TRUE;
-      }
-    }
-    reader->pos = behind;
-  }
-  if (high == 0 || (high >= 0xd800 && high <= 0xdfff))
-    high = REPLACEMENT;
-  g_string_append_unichar (out, high);
-  return TRUE;
-}
-
-static gboolean
-read_escape (Reader *reader, GString *out)
-{
-  static const gchar names[] = "\"\\/bfnrt";
-  static const gchar means[] = "\"\\/\b\f\n\r\t";
-  const gchar *found;
-
-  if (take (reader, 'u'))
-    return read_unicode (reader, out);
-  if (reader->pos == reader->end)
-    return no_json (reader);
-  found = memchr (names, *reader->pos, sizeof names - 1);
-  if (!found)
-    return no_json (reader);
-  reader->pos++;
-  g_string_append_c (out, means[found - names]);
-  return TRUE;
-}
-
-/* To the next character that means something in a string. */
-static void
-skip_plain (Reader *reader)
-{
-  while (reader->pos < reader->end && *reader->pos != '"' &&
-         *reader->pos != '\\' && (guchar)*reader->pos >= 0x20)
-    reader->pos++;
-}
-
-/* The rest of a string whose beginning, @from, has no escapes. */
-static gchar *
-read_escaped (Reader *reader, const gchar *from)
-{
-  GString *out = g_string_new_len (from, reader->pos - from);
-
-  for (;;) {
-    if (take (reader, '"'))
-      return g_string_free (out, FALSE);
-    if (!take (reader, '\\')) {
-      no_json (reader);
-      break;
-    }
-    if (!read_escape (reader, out))
-      break;
-    from = reader->pos;
-    skip_plain (reader);
-    g_string_append_len (out, from, reader->pos - from);
-  }
-  g_string_free (out, TRUE);
-  return NULL;
-}
-
-/* A string without its quotes and escapes, to be freed; NULL: it is none. Most
- * have no escapes, and some are pictures. */
-static gchar *
-read_string (Reader *reader)
-{
-  const gchar *from;
-
-  if (!take (reader, '"')) {
-    no_json (reader);
-    return NULL;
-  }
-  from = reader->pos;
-  skip_plain (reader);
-  if (take (reader, '"'))
-    return g_strndup (from, (gsize)(reader->pos - 1 - from));
-  return read_escaped (reader, from);
-}
-
-/* ---- numbers ---- */
-
-static gboolean
-skip_digits (Reader *reader)
-{
-  const gchar *from = reader->pos;
-
-  while (reader->pos < reader->end && g_ascii_isdigit (*reader->pos))
-    reader->pos++;
-  return reader->pos > from || no_json (reader);
-}
-
-/* FALSE: it is no number. */
-static gboolean
-skip_number (Reader *reader, gboolean *whole)
-{
-  *whole = TRUE;
-  take (reader, '-');
-  /* No digits behind a leading zero. */
-  if (!take (reader, '0') && !skip_digits (reader))
-    return FALSE;
-  if (take (reader, '.')) {
-    *whole = FALSE;
-    if (!skip_digits (reader))
-      return FALSE;
-  }
-  if (take (reader, 'e') || take (reader, 'E')) {
-    *whole = FALSE;
-    if (!take (reader, '-'))
-      take (reader, '+');
-    return skip_digits (reader);
-  }
-  return TRUE;
-}
+static JsonNode *read_value (Reader *reader, guint depth);
 
 static JsonNode *
-read_number (Reader *reader)
+read_number (WsScan *scan)
 {
-  const gchar *from = reader->pos;
+  const gchar *from = scan->pos;
   JsonNode *node;
   gboolean whole;
   gchar *digits;
   gint64 integer;
 
-  if (!skip_number (reader, &whole))
+  if (!ws_scan_number (scan, &whole))
     return NULL;
   node = json_node_alloc ();
-  digits = g_strndup (from, (gsize)(reader->pos - from));
+  digits = g_strndup (from, (gsize)(scan->pos - from));
   errno = 0;
   integer = whole ? g_ascii_strtoll (digits, NULL, 10) : 0;
   if (whole && errno == 0)
@@ -233,30 +39,25 @@ read_number (Reader *reader)
   return node;
 }
 
-/* ---- values ---- */
-
-static JsonNode *read_value (Reader *reader, guint depth);
-
 static JsonNode *
 read_array (Reader *reader, guint depth)
 {
+  WsScan *scan = &reader->scan;
   JsonArray *array = json_array_new ();
   JsonNode *node = json_node_alloc (), *element;
 
   json_node_init_array (node, array);
   json_array_unref (array);
-  take (reader, '[');
-  skip_space (reader);
-  if (take (reader, ']'))
+  ws_scan_take (scan, '[');
+  ws_scan_space (scan);
+  if (ws_scan_take (scan, ']'))
     return node;
   while ((element = read_value (reader, depth))) {
     json_array_add_element (array, element);
-    if (take (reader, ']'))
+    if (ws_scan_take (scan, ']'))
       return node;
-    if (!take (reader, ',')) {
-      no_json (reader);
+    if (!ws_scan_word (scan, ","))
       break;
-    }
   }
   json_node_unref (node);
   return NULL;
@@ -266,16 +67,14 @@ read_array (Reader *reader, guint depth)
 static gboolean
 read_member (Reader *reader, guint depth, JsonObject *object)
 {
-  gchar *name = read_string (reader);
+  gchar *name = ws_scan_string (&reader->scan);
   JsonNode *value = NULL;
 
   if (!name)
     return FALSE;
-  skip_space (reader);
-  if (take (reader, ':'))
+  ws_scan_space (&reader->scan);
+  if (ws_scan_word (&reader->scan, ":"))
     value = read_value (reader, depth);
-  else
-    no_json (reader);
   if (value)
     json_object_set_member (object, name, value);
   g_free (name);
@@ -285,35 +84,34 @@ read_member (Reader *reader, guint depth, JsonObject *object)
 static JsonNode *
 read_object (Reader *reader, guint depth)
 {
+  WsScan *scan = &reader->scan;
   JsonObject *object = json_object_new ();
   JsonNode *node = json_node_alloc ();
 
   json_node_init_object (node, object);
   json_object_unref (object);
-  take (reader, '{');
-  skip_space (reader);
-  if (take (reader, '}'))
+  ws_scan_take (scan, '{');
+  ws_scan_space (scan);
+  if (ws_scan_take (scan, '}'))
     return node;
   for (;;) {
-    skip_space (reader);
+    ws_scan_space (scan);
     if (!read_member (reader, depth, object))
       break;
-    if (take (reader, '}'))
+    if (ws_scan_take (scan, '}'))
       return node;
-    if (!take (reader, ',')) {
-      no_json (reader);
+    if (!ws_scan_word (scan, ","))
       break;
-    }
   }
   json_node_unref (node);
   return NULL;
 }
 
 static JsonNode *
-read_text (Reader *reader)
+read_text (WsScan *scan)
 {
   JsonNode *node;
-  gchar *string = read_string (reader);
+  gchar *string = ws_scan_string (scan);
 
   if (!string)
     return NULL;
@@ -324,62 +122,68 @@ read_text (Reader *reader)
 }
 
 static JsonNode *
-read_word (Reader *reader)
+read_word (WsScan *scan)
 {
-  gboolean truth = *reader->pos == 't';
+  gboolean truth = *scan->pos == 't';
   JsonNode *node;
 
-  if (!take_word (reader, truth ? "true" : "false"))
+  if (!ws_scan_word (scan, truth ? "true" : "false"))
     return NULL;
   node = json_node_alloc ();
   json_node_init_boolean (node, truth);
   return node;
 }
 
+/* Always NULL. */
+static JsonNode *
+too_large (Reader *reader, const gchar *problem)
+{
+  if (!reader->problem)
+    reader->problem = problem;
+  return NULL;
+}
+
 /* Any value inside @depth objects and arrays, and the space around it. */
 static JsonNode *
 read_value (Reader *reader, guint depth)
 {
+  WsScan *scan = &reader->scan;
   JsonNode *node = NULL;
 
-  skip_space (reader);
-  if (++reader->values > DVS_JSON_MAX_VALUES) {
-    wrong (reader, "it has too many values");
-    return NULL;
-  }
-  switch (reader->pos < reader->end ? *reader->pos : '\0') {
+  ws_scan_space (scan);
+  if (++reader->values > DVS_JSON_MAX_VALUES)
+    return too_large (reader, "it has too many values");
+  switch (ws_scan_peek (scan)) {
     case '{':
     case '[':
-      if (depth == DVS_JSON_MAX_DEPTH) {
-        wrong (reader, "it is nested too deep");
-        return NULL;
-      }
-      node = *reader->pos == '{' ? read_object (reader, depth + 1)
-                                 : read_array (reader, depth + 1);
+      if (depth == DVS_JSON_MAX_DEPTH)
+        return too_large (reader, "it is nested too deep");
+      node = *scan->pos == '{' ? read_object (reader, depth + 1)
+                               : read_array (reader, depth + 1);
       break;
     case '"':
-      node = read_text (reader);
+      node = read_text (scan);
       break;
     case 't':
     case 'f':
-      node = read_word (reader);
+      node = read_word (scan);
       break;
     case 'n':
-      if (take_word (reader, "null"))
+      if (ws_scan_word (scan, "null"))
         node = json_node_init_null (json_node_alloc ());
       break;
     default:
-      node = read_number (reader);
+      node = read_number (scan);
   }
   if (node)
-    skip_space (reader);
+    ws_scan_space (scan);
   return node;
 }
 
 JsonNode *
 dvs_strict_json_parse (const gchar *text, gsize size, const gchar **problem)
 {
-  Reader reader = {.pos = text, .end = text + size};
+  Reader reader = {.scan = {.pos = text, .end = text + size, .replace = TRUE}};
   JsonNode *node;
 
   /* A NUL is refused by this too. */
@@ -388,10 +192,8 @@ dvs_strict_json_parse (const gchar *text, gsize size, const gchar **problem)
     return NULL;
   }
   node = read_value (&reader, 0);
-  if (node && reader.pos != reader.end) {
-    no_json (&reader);
+  if (node && reader.scan.pos != reader.scan.end)
     g_clear_pointer (&node, json_node_unref);
-  }
-  *problem = reader.problem;
+  *problem = node ? NULL : reader.problem ? reader.problem : "it is not JSON";
   return node;
 }
