@@ -31,8 +31,9 @@ Suites:
   e2e-large   the same at 1920x1088
   browser     headless Chromium plays the stream
   stress      random state changes, slow and many viewers
-  asan        all but whole pipelines under AddressSanitizer and UBSan
-  tsan        the same under ThreadSanitizer
+  asan        all but whole pipelines, and a few sessions of dreamverse-server,
+              under AddressSanitizer and UBSan
+  tsan        the parts under ThreadSanitizer
   fuzz        each fuzzer for FUZZ_SECONDS (600), and what its corpus reaches
   soak        DREAMVERSE_SOAK_SEGMENTS (10000) segments in a row
   bench       prints ratios; never fails on a figure
@@ -224,7 +225,7 @@ for suite in "${suites[@]}"; do
         -Dcuda=disabled \
         && meson_test "$top/build-asan" asan --timeout-multiplier 5 \
           --suite kernels --suite generator --suite golden --suite plugin \
-          --suite server --suite stress
+          --suite server --suite server-sanitized --suite stress
       ;;
     tsan)
       build "$top/build-tsan" -Db_sanitize=thread -Db_lundef=false \

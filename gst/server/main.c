@@ -235,12 +235,13 @@ act (Options *options, GError **error)
 int
 main (int argc, char **argv)
 {
-  Options options = {.flags = g_ptr_array_new_with_free_func (g_free)};
+  Options options = {0};
   GError *error = NULL;
   int status = STATUS_USAGE;
 
   if (dvs_child_run (argc, argv, &status))
     return status;
+  options.flags = g_ptr_array_new_with_free_func (g_free);
   setlocale (LC_ALL, "");
   signal (SIGPIPE, SIG_IGN);
   if (parse (&options, argc, argv, &error)) {
