@@ -18,6 +18,7 @@
 #define MAX_THREADS 1024
 
 _Thread_local SimtRun *simt_run;
+_Thread_local const uint8_t *simt_stack;
 
 struct SimtPlace {
   unsigned thread[3], block[3], block_dim[3], grid_dim[3];
@@ -126,7 +127,9 @@ go_on (SimtRun *run, SimtThread *t)
   run->thread = t;
   set_place (t);
   simt_run = run;
+  simt_stack = t->stack;
   simt_fiber_switch (&run->scheduler, &t->fiber);
+  simt_stack = NULL;
   simt_run = NULL;
   run->thread = NULL;
   if (t->state == SIMT_DONE) {
@@ -175,26 +178,14 @@ simt_warp (SimtWarpOp op, unsigned mask, uint64_t value, int argument,
 }
 
 void
-simt_warp_exchange (
-    const void *mine, size_t bytes, void *all, const char *file, int line)
+simt_warp_together (
+    void *mine, void (*work) (void *const *all), const char *file, int line)
 {
   SimtThread *t = simt_run->thread;
 
   t->given = mine;
-  t->received = all;
-  simt_warp (SIMT_EXCHANGE, 0xffffffffu, 0, (int)bytes, file, line);
-}
-
-/* Lanes read from one another's stacks while all of them wait. */
-static void
-exchange (SimtThread *warp)
-{
-  size_t bytes = (size_t)warp->argument;
-
-  for (unsigned i = 0; i < SIMT_WARP; i++)
-    memcpy (warp->received + i * bytes, warp[i].given, bytes);
-  for (unsigned i = 1; i < SIMT_WARP; i++)
-    memcpy (warp[i].received, warp->received, SIMT_WARP * bytes);
+  t->work = work;
+  simt_warp (SIMT_TOGETHER, 0xffffffffu, 0, 0, file, line);
 }
 
 /* A fault of @t, which waits. */
@@ -225,8 +216,13 @@ finish (SimtRun *run, SimtThread *warp, unsigned lanes, unsigned mask)
       ballot |= (values[i] & 1) << i;
   }
   warp_clock++;
-  if (mask == 0xffffffffu && warp->op == SIMT_EXCHANGE)
-    exchange (warp);
+  if (warp->op == SIMT_TOGETHER && mask == 0xffffffffu) {
+    void *all[SIMT_WARP];
+
+    for (unsigned i = 0; i < SIMT_WARP; i++)
+      all[i] = warp[i].given;
+    warp->work (all);
+  }
   for (unsigned i = 0; i < lanes; i++) {
     if (!(mask >> i & 1))
       continue;

@@ -94,17 +94,17 @@ typedef enum {
   SIMT_SYNC,
   SIMT_SHUFFLE, /* the value of lane @argument */
   SIMT_BALLOT,
-  SIMT_EXCHANGE /* simt_warp_exchange() */
+  SIMT_TOGETHER /* simt_warp_together() */
 } SimtWarpOp;
 
 uint64_t simt_warp (SimtWarpOp op, unsigned mask, uint64_t value, int argument,
     const char *file, int line);
 /* This thread's lane. */
 int simt_lane (void);
-/* Every lane of a whole warp gives @bytes, at most 32, and receives those of
- * all lanes, one after another. */
-void simt_warp_exchange (
-    const void *mine, size_t bytes, void *all, const char *file, int line);
+/* When every lane of a whole warp has come, @work is called once with what they
+ * give, in the order of lanes. */
+void simt_warp_together (
+    void *mine, void (*work) (void *const *all), const char *file, int line);
 
 /* matrix.c: the instructions of mma.cuh on the fragments that it describes. */
 void simt_mma (float d[4], const uint32_t a[4], uint32_t b0, uint32_t b1);
@@ -120,9 +120,6 @@ void simt_atomic (void *at, size_t bytes);
 void simt_copy_async (void *to, const void *from, size_t bytes, size_t valid);
 void simt_copy_commit (void);
 void simt_copy_wait (unsigned pending);
-
-/* A kernel accesses @bytes at @at; @aligned: as one access. */
-void simt_touch (const void *at, size_t bytes, bool write, bool aligned);
 
 /* A kernel gives up. */
 void simt_fault (const char *format, ...)

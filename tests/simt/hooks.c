@@ -5,7 +5,7 @@
  *
  * Threads: any; outside of a kernel they do nothing.
  */
-#include "executor.h"
+#include "run.h"
 
 #define HOOK(name, bytes, write, aligned)                                      \
   void name (void *at);                                                        \

@@ -43,7 +43,8 @@ simt_journal_note (void *at, size_t bytes)
     note = &j->notes[j->n++];
     note->at = p;
     note->bytes = (uint8_t)piece;
-    memcpy (note->old, p, piece);
+    /* More than a piece is there: nobody's page is behind every allocation. */
+    memcpy (note->old, p, PIECE);
     p += piece;
     bytes -= piece;
   }
@@ -76,7 +77,7 @@ static void
 keep (Journal *j)
 {
   for (size_t i = 0; i < j->n; i++)
-    memcpy (j->notes[i].result, j->notes[i].at, j->notes[i].bytes);
+    memcpy (j->notes[i].result, j->notes[i].at, PIECE);
 }
 
 void

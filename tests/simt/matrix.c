@@ -11,46 +11,102 @@
 #include "run.h"
 #include "../../kernels/tensor.h"
 
-/* The two factors' entries at a pair, multiplied and added. */
+typedef struct {
+  float *d;
+  const uint32_t *a;
+  uint32_t b[2];
+} Product;
+
+typedef struct {
+  uint32_t *r;
+  const uint16_t *row;
+} Load;
+
 static float
-pair (uint32_t x, uint32_t y)
+low (uint32_t pair)
 {
-  return dv_f32_from_bf16 ((uint16_t)x) * dv_f32_from_bf16 ((uint16_t)y) +
-         dv_f32_from_bf16 ((uint16_t)(x >> 16)) *
-             dv_f32_from_bf16 ((uint16_t)(y >> 16));
+  return dv_f32_from_bf16 ((uint16_t)pair);
+}
+
+static float
+high (uint32_t pair)
+{
+  return dv_f32_from_bf16 ((uint16_t)(pair >> 16));
+}
+
+static void
+multiply (void *const *all)
+{
+  float y[16][8]; /* [row, column] of the right factor */
+
+  for (int lane = 0; lane < SIMT_WARP; lane++) {
+    const Product *p = all[lane];
+    const int g = lane / 4, t = lane % 4;
+
+    for (int i = 0; i < 2; i++) {
+      y[i * 8 + 2 * t][g] = low (p->b[i]);
+      y[i * 8 + 2 * t + 1][g] = high (p->b[i]);
+    }
+  }
+  for (int row = 0; row < 16; row++) {
+    const int g = row % 8, half = row / 8;
+    float sum[8];
+
+    for (int t = 0; t < 4; t++)
+      memcpy (sum + 2 * t, ((Product *)all[g * 4 + t])->d + 2 * half,
+          2 * sizeof *sum);
+    for (int t = 0; t < 4; t++) {
+      const uint32_t *a = ((const Product *)all[g * 4 + t])->a + half;
+      const float x[4] = {low (a[0]), high (a[0]), low (a[2]), high (a[2])};
+
+      for (int c = 0; c < 8; c++)
+        sum[c] += (x[0] * y[2 * t][c] + x[1] * y[2 * t + 1][c]) +
+                  (x[2] * y[2 * t + 8][c] + x[3] * y[2 * t + 9][c]);
+    }
+    for (int t = 0; t < 4; t++)
+      memcpy (((Product *)all[g * 4 + t])->d + 2 * half, sum + 2 * t,
+          2 * sizeof *sum);
+  }
 }
 
 void
 simt_mma (float d[4], const uint32_t a[4], uint32_t b0, uint32_t b1)
 {
-  const uint32_t mine[6] = {a[0], a[1], a[2], a[3], b0, b1};
-  uint32_t all[SIMT_WARP][6];
-  const int g = simt_lane () / 4, t = simt_lane () % 4;
+  Product mine = {d, a, {b0, b1}};
 
-  simt_warp_exchange (mine, sizeof mine, all, __FILE__, __LINE__);
-  for (int i = 0; i < 4; i++)
-    for (int column = 0; column < 2; column++) {
-      const uint32_t *x = all[g * 4 + i];
-      const uint32_t *y = all[(t * 2 + column) * 4 + i] + 4;
+  simt_warp_together (&mine, multiply, __FILE__, __LINE__);
+}
 
-      d[column] += pair (x[0], y[0]) + pair (x[2], y[1]);
-      d[2 + column] += pair (x[1], y[0]) + pair (x[3], y[1]);
+static void
+load (void *const *all)
+{
+  for (int lane = 0; lane < SIMT_WARP; lane++)
+    for (int i = 0; i < 4; i++)
+      memcpy (((const Load *)all[lane])->r + i,
+          ((const Load *)all[i * 8 + lane / 4])->row + lane % 4 * 2, 4);
+}
+
+static void
+load_transposed (void *const *all)
+{
+  for (int lane = 0; lane < SIMT_WARP; lane++)
+    for (int i = 0; i < 4; i++) {
+      const int from = i * 8 + lane % 4 * 2;
+
+      ((const Load *)all[lane])->r[i] =
+          ((const Load *)all[from])->row[lane / 4] |
+          (uint32_t)((const Load *)all[from + 1])->row[lane / 4] << 16;
     }
 }
 
 void
 simt_ldmatrix (uint32_t r[4], const uint16_t *row, bool transposed)
 {
-  const uint16_t *rows[SIMT_WARP];
-  const int g = simt_lane () / 4, t = simt_lane () % 4;
+  Load mine = {r, row};
 
   simt_touch (row, 16, false, true);
-  simt_warp_exchange (&row, sizeof row, rows, __FILE__, __LINE__);
-  for (int i = 0; i < 4; i++)
-    if (transposed)
-      r[i] = rows[i * 8 + 2 * t][g] | (uint32_t)rows[i * 8 + 2 * t + 1][g]
-                                          << 16;
-    else
-      r[i] = rows[i * 8 + g][2 * t] | (uint32_t)rows[i * 8 + g][2 * t + 1]
-                                          << 16;
+  if (transposed)
+    simt_warp_together (&mine, load_transposed, __FILE__, __LINE__);
+  else
+    simt_warp_together (&mine, load, __FILE__, __LINE__);
 }

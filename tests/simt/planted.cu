@@ -131,6 +131,55 @@ missing_second_barrier (float *y)
   }
 }
 
+/* Words and their halves. */
+DV_KERNEL
+half_of_a_word (float *y)
+{
+  DV_SHARED (float, tile, [THREADS]);
+
+  tile[threadIdx.x] = 1;
+  __syncthreads ();
+  if (threadIdx.x < DV_WARP)
+    tile[threadIdx.x] = 2;
+  else
+    y[threadIdx.x] = ((uint16_t *)tile)[threadIdx.x % DV_WARP * 2 + 1];
+}
+
+DV_KERNEL
+half_unwritten (float *y)
+{
+  DV_SHARED (float, tile, [THREADS]);
+
+  ((uint16_t *)tile)[2 * threadIdx.x] = 1;
+  __syncthreads ();
+  y[threadIdx.x] = tile[threadIdx.x];
+}
+
+DV_KERNEL
+word_of_halves (float *y)
+{
+  DV_SHARED (float, tile, [THREADS]);
+
+  ((uint16_t *)tile)[threadIdx.x] = 0x3f80;
+  ((uint16_t *)tile)[threadIdx.x + THREADS] = 0x3f80;
+  __syncthreads ();
+  y[threadIdx.x] = tile[threadIdx.x];
+  __syncthreads ();
+  tile[threadIdx.x] = 0;
+  __syncthreads ();
+  y[threadIdx.x] += ((uint16_t *)tile)[threadIdx.x];
+}
+
+DV_KERNEL
+word_over_a_half (float *y)
+{
+  DV_SHARED (float, tile, [THREADS]);
+
+  ((uint16_t *)tile)[threadIdx.x] = 0x3f80;
+  if (threadIdx.x >= DV_WARP)
+    tile[threadIdx.x - DV_WARP] = y[threadIdx.x];
+}
+
 DV_KERNEL
 write_after_read (float *y)
 {
@@ -318,6 +367,10 @@ planted (const char *name, float *x, float *y, int n, float *other)
   PLANT (dynamic_past_the_end, 1, (THREADS - 1) * 4, y)
   PLANT (missing_barrier, 1, 0, y)
   PLANT (missing_second_barrier, 1, 0, y)
+  PLANT (half_of_a_word, 1, 0, y)
+  PLANT (half_unwritten, 1, 0, y)
+  PLANT (word_of_halves, 2, 0, y)
+  PLANT (word_over_a_half, 1, 0, y)
   PLANT (write_after_read, 1, 0, y)
   PLANT (missing_warp_barrier, 1, 0, y)
   PLANT (warp_barrier, 1, 0, y)

@@ -36,8 +36,8 @@ typedef struct {
   unsigned mask;
   uint64_t value;
   int argument;
-  const void *given; /* of an exchange: bytes of @argument, and what comes */
-  uint8_t *received;
+  void *given; /* simt_warp_together()'s arguments */
+  void (*work) (void *const *all);
   uint32_t synced; /* the time of its latest warp function */
   SimtCopy *copies;
   unsigned n_copies, room_copies, group;
@@ -59,6 +59,23 @@ typedef struct {
  * access of a kernel: in a module too it is to be found at once.) */
 extern _Thread_local SimtRun *simt_run
     __attribute__ ((tls_model ("initial-exec")));
+
+/* The stack of the thread of a kernel that runs; NULL outside of one. */
+extern _Thread_local const uint8_t *simt_stack
+    __attribute__ ((tls_model ("initial-exec")));
+
+/* ---- touch.c: an access by the running thread ---- */
+
+/* Not of its own stack. */
+void simt_touch_far (const void *at, size_t bytes, bool write, bool aligned);
+
+/* A kernel accesses @bytes at @at; @aligned: as one access. */
+static inline void
+simt_touch (const void *at, size_t bytes, bool write, bool aligned)
+{
+  if ((size_t)((const uint8_t *)at - simt_stack) >= SIMT_STACK && simt_run)
+    simt_touch_far (at, bytes, write, aligned);
+}
 
 /* ---- memory.c ---- */
 

@@ -4,6 +4,9 @@
  * wrote and who read it last and when, by the number of the interval between
  * two barriers, and inside a warp by the time of its last warp function.
  *
+ * Words are looked after as one until a part of one is touched: for the rest of
+ * the block its bytes then are one by one.
+ *
  * Two accesses of different threads in one interval, one of them a write,
  * collide, unless both are of one warp and the later thread has met the
  * earlier in a warp function since.  (That it met someone since is taken for
@@ -19,8 +22,9 @@
 #define MAX_ARRAYS 32
 /* Fences are no part of what a GPU has. */
 #define ARENA (SIMT_SHARED + MAX_ARRAYS * (FENCE + 16))
+#define WORD 4
 
-/* Readers of a byte: one, several of a warp, several of the block. */
+/* Readers of a byte or word: one, several of a warp, several of the block. */
 #define SEVERAL 0x8000
 #define EVERYONE 0xffff
 
@@ -32,14 +36,21 @@ typedef struct {
 } Shadow;
 
 typedef struct {
+  Shadow whole;
+  uint32_t apart; /* the block in which its bytes are looked after instead */
+} Word;
+
+typedef struct {
   const void *key;
   const char *name;
   size_t start, bytes;
 } Array;
 
 static _Alignas(256) uint8_t arena[ARENA];
-static Shadow shadow[ARENA];
+static Word words[ARENA / WORD];
+static Shadow shadow[ARENA];     /* of each byte */
 static Array arrays[MAX_ARRAYS]; /* the first is the dynamic one */
+static const Array *recent;      /* that was touched */
 static int n_arrays;
 static size_t top, held;
 
@@ -47,6 +58,7 @@ void
 simt_shared_begin (size_t dynamic_bytes)
 {
   arrays[0] = (Array){&arena, "dynamic shared memory", 0, dynamic_bytes};
+  recent = arrays;
   n_arrays = 1;
   top = dynamic_bytes + FENCE;
   held = dynamic_bytes;
@@ -104,21 +116,17 @@ collision (const Array *array, size_t offset, const char *mine,
 
 /* Whether the running thread comes after what @other did when its warp's time
  * was @clock. */
-static bool
-after (unsigned other, uint32_t clock)
+static inline bool
+after (const SimtThread *t, unsigned other, uint32_t clock)
 {
-  const SimtThread *t = simt_run->thread;
-
   return other == t->index ||
          (other / SIMT_WARP == t->index / SIMT_WARP && t->synced > clock);
 }
 
-static void
-read_byte (const Array *array, size_t offset)
+static inline void
+note_read (const SimtRun *run, const Array *array, size_t offset, Shadow *s)
 {
-  const SimtRun *run = simt_run;
   unsigned me = run->thread->index;
-  Shadow *s = &shadow[offset];
 
   if (s->written < run->block_epoch)
     simt_fault ("reads byte %zu of \"%s\", which nobody has written",
@@ -126,7 +134,8 @@ read_byte (const Array *array, size_t offset)
   if (s->pending)
     simt_fault ("reads byte %zu of \"%s\", to which a copy is still under way",
         offset - array->start, array->name);
-  if (s->written == run->epoch && !after (s->writer, s->write_clock))
+  if (s->written == run->epoch &&
+      !after (run->thread, s->writer, s->write_clock))
     collision (array, offset, "reads", "writes", s->writer);
   if (s->read != run->epoch)
     s->reader = (uint16_t)me;
@@ -139,16 +148,16 @@ read_byte (const Array *array, size_t offset)
   s->read_clock = run->thread->synced;
 }
 
-static void
-write_byte (const Array *array, size_t offset, bool pending)
+static inline void
+note_write (const SimtRun *run, const Array *array, size_t offset, Shadow *s,
+    bool pending)
 {
-  const SimtRun *run = simt_run;
-  Shadow *s = &shadow[offset];
-
-  if (s->written == run->epoch && !after (s->writer, s->write_clock))
+  if (s->written == run->epoch &&
+      !after (run->thread, s->writer, s->write_clock))
     collision (array, offset, "writes", "writes", s->writer);
   if (s->read == run->epoch &&
-      (s->reader == EVERYONE || !after (s->reader & ~SEVERAL, s->read_clock) ||
+      (s->reader == EVERYONE ||
+          !after (run->thread, s->reader & ~SEVERAL, s->read_clock) ||
           (s->reader & SEVERAL && run->thread->synced <= s->read_clock)))
     collision (array, offset, "writes", "reads",
         s->reader == EVERYONE ? 0 : s->reader & ~SEVERAL);
@@ -162,44 +171,86 @@ static const Array *
 checked (const void *at, size_t bytes, const char *what)
 {
   size_t offset = (size_t)((const uint8_t *)at - arena);
-  const Array *array = array_at (offset, bytes);
+  const Array *array = recent;
 
+  if (offset - array->start < array->bytes &&
+      offset - array->start + bytes <= array->bytes)
+    return array;
+  array = array_at (offset, bytes);
   if (!array)
     simt_fault ("%s %zu bytes of shared memory beyond its arrays", what, bytes);
+  recent = array;
   return array;
+}
+
+/* What stands for the byte at @offset, or for *@bytes of a whole word. */
+static inline Shadow *
+shadow_of (const SimtRun *run, size_t offset, size_t *bytes)
+{
+  Word *word = &words[offset / WORD];
+
+  if (word->apart != run->block_epoch) {
+    if (offset % WORD == 0 && *bytes >= WORD) {
+      *bytes = WORD;
+      return &word->whole;
+    }
+    for (size_t i = 0; i < WORD; i++)
+      shadow[offset / WORD * WORD + i] = word->whole;
+    word->apart = run->block_epoch;
+  }
+  *bytes = 1;
+  return &shadow[offset];
 }
 
 void
 simt_shared_touch (const void *at, size_t bytes, bool write)
 {
-  size_t offset = (size_t)((const uint8_t *)at - arena);
+  const SimtRun *run = simt_run;
+  size_t offset = (size_t)((const uint8_t *)at - arena), n;
   const Array *array = checked (at, bytes, write ? "writes" : "reads");
 
-  for (size_t i = 0; i < bytes; i++)
+  for (; bytes > 0; offset += n, bytes -= n) {
+    Shadow *s;
+
+    n = bytes;
+    s = shadow_of (run, offset, &n);
     if (write)
-      write_byte (array, offset + i, false);
+      note_write (run, array, offset, s, false);
     else
-      read_byte (array, offset + i);
+      note_read (run, array, offset, s);
+  }
 }
 
 void
 simt_shared_pending (const void *at, size_t bytes)
 {
-  size_t offset = (size_t)((const uint8_t *)at - arena);
+  const SimtRun *run = simt_run;
+  size_t offset = (size_t)((const uint8_t *)at - arena), n;
   const Array *array = checked (at, bytes, "copies to");
 
-  for (size_t i = 0; i < bytes; i++)
-    write_byte (array, offset + i, true);
+  for (; bytes > 0; offset += n, bytes -= n) {
+    Shadow *s;
+
+    n = bytes;
+    s = shadow_of (run, offset, &n);
+    note_write (run, array, offset, s, true);
+  }
 }
 
 void
 simt_shared_atomic (const void *at, size_t bytes)
 {
-  size_t offset = (size_t)((const uint8_t *)at - arena);
+  const SimtRun *run = simt_run;
+  size_t offset = (size_t)((const uint8_t *)at - arena), n;
   const Array *array = checked (at, bytes, "changes");
 
-  for (size_t i = 0; i < bytes; i++)
-    if (shadow[offset + i].written < simt_run->block_epoch)
+  for (; bytes > 0; offset += n, bytes -= n) {
+    Shadow *s;
+
+    n = bytes;
+    s = shadow_of (run, offset, &n);
+    if (s->written < run->block_epoch)
       simt_fault ("adds to byte %zu of \"%s\", which nobody has written",
-          offset + i - array->start, array->name);
+          offset - array->start, array->name);
+  }
 }

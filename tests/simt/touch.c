@@ -43,7 +43,7 @@ in_image (uintptr_t at)
 }
 
 static void
-touch_far (SimtRun *run, const void *at, size_t bytes, bool write)
+touch_device (SimtRun *run, const void *at, size_t bytes, bool write)
 {
   const char *verb = write ? "writes" : "reads";
   char text[100];
@@ -65,19 +65,15 @@ touch_far (SimtRun *run, const void *at, size_t bytes, bool write)
 }
 
 void
-simt_touch (const void *at, size_t bytes, bool write, bool aligned)
+simt_touch_far (const void *at, size_t bytes, bool write, bool aligned)
 {
-  SimtRun *run = simt_run;
-
-  if (!run || (size_t)((const uint8_t *)at - run->thread->stack) < SIMT_STACK)
-    return;
   if (aligned && (uintptr_t)at % bytes != 0)
     simt_fault ("%s %zu bytes at %p, which is not aligned to them",
         write ? "writes" : "reads", bytes, at);
   if (simt_shared_has (at))
     simt_shared_touch (at, bytes, write);
   else
-    touch_far (run, at, bytes, write);
+    touch_device (simt_run, at, bytes, write);
 }
 
 void
@@ -105,7 +101,7 @@ simt_atomic (void *at, size_t bytes)
   if (simt_shared_has (at))
     simt_shared_atomic (at, bytes);
   else
-    touch_far (run, at, bytes, true);
+    touch_device (run, at, bytes, true);
 }
 
 /* ---- asynchronous copies ---- */
