@@ -48,7 +48,7 @@ static struct {
   uint64_t clock; /* numbers of what is late */
   unsigned n_late, n_merges, failing_merge;
   int open;
-  bool unlocked, disabled;
+  bool writable, unlocked, disabled;
 } apart = {.limit = MOST, .failing_merge = UINT_MAX};
 
 DvDevice *__real_dv_device_open (const DvDeviceSpec *spec, DvError *error);
@@ -110,15 +110,18 @@ static void
 unlock (void)
 {
   pthread_mutex_lock (&gate);
-  if (apart.open++ == 0)
+  if (apart.open++ == 0 && !apart.writable)
     mprotect (apart.base, MOST, PROT_READ | PROT_WRITE);
+  apart.writable = true;
 }
 
 static void
 lock (void)
 {
-  if (--apart.open == 0 && !apart.unlocked)
+  if (--apart.open == 0 && !apart.unlocked) {
     mprotect (apart.base, MOST, PROT_NONE);
+    apart.writable = false;
+  }
   pthread_mutex_unlock (&gate);
 }
 
