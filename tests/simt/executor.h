@@ -18,6 +18,9 @@
  *  - results that depend on the order of threads and blocks: every launch runs
  *    twice from the same memory, forwards and backwards, and must agree in
  *    every bit it wrote.
+ * Where the environment has SIMT_UNWATCHED, launches run once, and accesses are
+ * not looked after: for whole models, whose ops have tests of their own.
+ *
  * A fault prints kernel, block and thread, and ends the process, unless a test
  * expects it.
  *
@@ -58,6 +61,8 @@ bool simt_reaches (const void *at, size_t bytes);
 bool simt_fill (void *to, int byte, size_t bytes);
 
 /* ---- launches ---- */
+
+#define SIMT_UNWATCHED "SIMT_UNWATCHED"
 
 typedef struct {
   const char *kernel, *file;

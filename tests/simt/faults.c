@@ -106,6 +106,25 @@ START_TEST (faults_leave_no_results)
 }
 END_TEST
 
+START_TEST (nothing_is_looked_after_when_unwatched)
+{
+  float *x = simt_alloc (N * 4), *y = simt_alloc (N * 4), host[2];
+
+  ck_assert_int_eq (setenv (SIMT_UNWATCHED, "1", 1), 0);
+  simt_expect_fault ();
+  ck_assert (planted ("write_after_read", x, y, N, NULL));
+  ck_assert_ptr_null (simt_take_fault ());
+  ck_assert (simt_copy (host, y, sizeof host));
+  ck_assert (host[0] == 1 && host[1] == 1);
+  unsetenv (SIMT_UNWATCHED);
+  simt_expect_fault ();
+  ck_assert (planted ("write_after_read", x, y, N, NULL));
+  ck_assert_ptr_nonnull (simt_take_fault ());
+  simt_free (x);
+  simt_free (y);
+}
+END_TEST
+
 START_TEST (sound_kernels_pass)
 {
   float *x = simt_alloc (N * 4), *y = simt_alloc (N * 4), in[N], out[N];
@@ -198,6 +217,7 @@ main (void)
   tcase_add_loop_test (
       tests, faults_are_found, 0, (int)(sizeof cases / sizeof *cases));
   tcase_add_test (tests, faults_leave_no_results);
+  tcase_add_test (tests, nothing_is_looked_after_when_unwatched);
   tcase_add_test (tests, sound_kernels_pass);
   tcase_add_test_raise_signal (tests, hosts_cannot_read_device_memory, 11);
   tcase_add_test (tests, memory_has_a_limit);

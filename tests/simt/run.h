@@ -45,6 +45,7 @@ typedef struct {
 
 typedef struct {
   const SimtLaunch *launch;
+  bool watched; /* its accesses are looked after */
   bool backwards, failed;
   unsigned block[3];
   unsigned n_threads;
@@ -73,7 +74,8 @@ void simt_touch_far (const void *at, size_t bytes, bool write, bool aligned);
 static inline void
 simt_touch (const void *at, size_t bytes, bool write, bool aligned)
 {
-  if ((size_t)((const uint8_t *)at - simt_stack) >= SIMT_STACK && simt_run)
+  if ((size_t)((const uint8_t *)at - simt_stack) >= SIMT_STACK && simt_run &&
+      simt_run->watched)
     simt_touch_far (at, bytes, write, aligned);
 }
 

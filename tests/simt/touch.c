@@ -95,6 +95,8 @@ simt_atomic (void *at, size_t bytes)
 {
   SimtRun *run = simt_run;
 
+  if (!run->watched)
+    return;
   if ((uintptr_t)at % bytes != 0)
     simt_fault (
         "changes %zu bytes at %p, which is not aligned to them", bytes, at);
@@ -117,7 +119,8 @@ simt_copy_async (void *to, const void *from, size_t bytes, size_t valid)
         "copies %zu bytes of %zu from %p to %p", valid, bytes, from, to);
   if (valid > 0)
     simt_touch (from, valid, false, false);
-  simt_shared_pending (to, bytes);
+  if (simt_run->watched)
+    simt_shared_pending (to, bytes);
   if (t->n_copies == t->room_copies) {
     t->room_copies = t->room_copies ? 2 * t->room_copies : 16;
     t->copies = realloc (t->copies, t->room_copies * sizeof *t->copies);
@@ -146,7 +149,8 @@ simt_copy_wait (unsigned pending)
       t->copies[kept++] = *copy;
       continue;
     }
-    simt_shared_touch (copy->to, copy->bytes, true);
+    if (simt_run->watched)
+      simt_shared_touch (copy->to, copy->bytes, true);
     memset (copy->to, 0, copy->bytes);
     memcpy (copy->to, copy->from, copy->valid);
   }
