@@ -82,7 +82,8 @@ typedef struct {
   float scale;
   bool causal;          /* key j is seen by query i when j <= i */
   int64_t window;       /* > 0, causal only: and when j > i - window */
-  const DvTensor *bias; /* [S] F32, added to every query's scores; -inf hides */
+  const DvTensor *bias; /* [S] F32, added to every query's scores; -inf hides,
+                         * whatever the values */
   const DvTensor *gate; /* [M, H] F32: the output is times 2 sigmoid (gate) */
 } DvAttention;
 

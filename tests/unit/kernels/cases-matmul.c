@@ -158,6 +158,9 @@ aligned_attention (Rig *rig)
       {.M = 140, .S = 170, .H = 1, .G = 1, .d = 128, .extras = 2},
       {.M = 33, .S = 70, .H = 2, .G = 1, .d = 128, .extras = 1},
       {.M = 20, .S = 65, .H = 2, .G = 1, .d = 80},
+      /* the values that are no number are those of hidden keys */
+      {.M = 70, .S = 108, .H = 2, .G = 1, .d = 64, .extras = 1 | 4 | 64 | 128},
+      {.M = 70, .S = 108, .H = 2, .G = 1, .d = 256, .extras = 1 | 4 | 64 | 128},
       {.M = 70,
           .S = 100,
           .H = 2,
