@@ -26,7 +26,8 @@ case $3 in
       fi
     done
     export PKG_CONFIG_LIBDIR=$work/pc PKG_CONFIG_PATH=
-    quietly meson setup "$work/build" "$root" -Dgstreamer=disabled \
+    # Nor is there a C++ compiler, which only CUDA kernels need.
+    CXX=false quietly meson setup "$work/build" "$root" -Dgstreamer=disabled \
       -Dcuda=disabled
     quietly ninja -C "$work/build"
     if [ -e "$work/build/gst/plugin/libgstdreamverse.so" ]; then
