@@ -118,7 +118,16 @@ pack_key_panel (
   }
 }
 
-/* Words [w, w + n) of all panels of values. */
+/* A weight of 0 would not hide values that are no number. */
+INLINE bool
+is_hidden (const Attention *a, int64_t key)
+{
+  const DvTensor *bias = a->p->bias;
+
+  return bias && ((const float *)bias->data)[key] == -INFINITY;
+}
+
+/* Words [w, w + n) of all panels of values; those of hidden keys are 0. */
 INLINE void
 pack_values (const Attention *a, int64_t g, int64_t w, int64_t n, uint32_t *to,
     const bool bf16)
@@ -133,10 +142,11 @@ pack_values (const Attention *a, int64_t g, int64_t w, int64_t n, uint32_t *to,
       uint32_t *at = to + (p * a->value_words + i) * GEMM_COLUMNS;
       int64_t key = bf16 ? 2 * i : i;
       int64_t from = key * v->stride[0] + g * v->stride[1] + c0;
-      bool second = bf16 && key + 1 < a->S;
+      bool first = !is_hidden (a, key);
+      bool second = bf16 && key + 1 < a->S && !is_hidden (a, key + 1);
 
       for (int64_t j = 0; j < columns; j++)
-        at[j] = bits (v, from + j, bf16);
+        at[j] = first ? bits (v, from + j, bf16) : 0;
       if (second)
         for (int64_t j = 0; j < columns; j++)
           at[j] |= bits (v, from + v->stride[0] + j, bf16) << 16;

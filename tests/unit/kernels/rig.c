@@ -23,8 +23,9 @@ rig_open (Rig *rig, const DvDeviceSpec *a, const DvDeviceSpec *b)
     rig->device[side] = dv_device_open (specs[side], &error);
     if (!rig->device[side])
       return false;
-    rig->stream[side] =
-        dv_stream_new (rig->device[side], (size_t)256 << 20, &error);
+    /* A GPU's products have scratch in it. */
+    rig->stream[side] = dv_stream_new (rig->device[side],
+        (size_t)(rig->device[side]->discrete ? 256 : 32) << 20, &error);
     if (!rig->stream[side])
       abort ();
   }
