@@ -336,6 +336,16 @@ on_hangup (gpointer user)
   return G_SOURCE_CONTINUE;
 }
 
+/* From the beginning on: who ends a server that has only just said where it
+ * listens must not end it like any program. */
+static void
+heed_signals (DvsServer *server)
+{
+  server->signals[0] = g_unix_signal_add (SIGTERM, on_terminate, server);
+  server->signals[1] = g_unix_signal_add (SIGINT, on_interrupt, server);
+  server->signals[2] = g_unix_signal_add (SIGHUP, on_hangup, server);
+}
+
 /* ---- life ---- */
 
 DvsServer *
@@ -349,6 +359,7 @@ dvs_server_new (DvsSettings *settings, const gchar *config_file, gchar **flags,
   server->flags = g_strdupv (flags);
   server->listener.spare = -1;
   server->loop = g_main_loop_new (NULL, FALSE);
+  heed_signals (server);
   g_queue_init (&server->connections);
   g_queue_init (&server->waiting);
   server->metrics = dvs_metrics_new ();
@@ -383,17 +394,10 @@ failed:
 void
 dvs_server_run (DvsServer *server)
 {
-  guint signals[] = {
-      g_unix_signal_add (SIGTERM, on_terminate, server),
-      g_unix_signal_add (SIGINT, on_interrupt, server),
-      g_unix_signal_add (SIGHUP, on_hangup, server),
-  };
-  guint watchdog = dvs_notify_watchdog (), i;
+  guint watchdog = dvs_notify_watchdog ();
 
   dvs_notify ("READY=1");
   g_main_loop_run (server->loop);
-  for (i = 0; i < G_N_ELEMENTS (signals); i++)
-    g_source_remove (signals[i]);
   g_clear_handle_id (&watchdog, g_source_remove);
 }
 
@@ -402,6 +406,8 @@ dvs_server_free (DvsServer *server)
 {
   guint i;
 
+  for (i = 0; i < G_N_ELEMENTS (server->signals); i++)
+    g_clear_handle_id (&server->signals[i], g_source_remove);
   server->draining = TRUE; /* nobody gets a slot any more */
   while (server->connections.head)
     dvs_connection_free (server->connections.head->data);

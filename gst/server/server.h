@@ -50,6 +50,7 @@ struct DvsServer {
   GSocketService *agent;
 
   GMainLoop *loop;
+  guint signals[3]; /* sources */
   gboolean draining;
   gint64 drain_deadline;
   guint drain_tick;

@@ -423,6 +423,14 @@ async def a_full_disk_harms_nobody():
 
 
 @test
+async def it_can_be_ended_as_soon_as_it_listens():
+    for number in [signal.SIGINT, signal.SIGTERM] * 3:
+        async with Server(ready=False) as server:
+            server.process.send_signal(number)
+            await asyncio.wait_for(server.process.wait(), 15)
+
+
+@test
 async def the_agent_tells_which_slots_work():
     async with Server("--slots=2", ready=False, small=True) as probe:
         port = probe.port  # one that was free a moment ago
