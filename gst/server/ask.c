@@ -6,6 +6,8 @@
  */
 #include "ask.h"
 
+#include "gstdreamverse.h"
+
 /* No wait is longer than this without looking around. */
 #define WAIT_US G_USEC_PER_SEC
 
@@ -14,7 +16,9 @@ struct DvsAsk {
   GMutex lock;
   GCond cond;
   gboolean open, asked;
-  guint epoch, index, resets;
+  guint epoch, index;
+  guint requested, taken; /* resets since it was opened */
+  guint asked_after;      /* taken, when it was asked */
   gchar *prompt;
 
   /* the main thread's */
@@ -46,7 +50,7 @@ tell (gpointer data)
   asked = ask->open && ask->asked;
   epoch = ask->epoch;
   index = ask->index;
-  resets = ask->resets;
+  resets = ask->asked_after;
   g_mutex_unlock (&ask->lock);
   if (asked && ask->func)
     ask->func (ask->user, epoch, index, resets);
@@ -72,13 +76,16 @@ need_prompt (GstElement *source, guint epoch, guint index, DvsAsk *ask)
   gchar *prompt;
 
   g_mutex_lock (&ask->lock);
-  if (ask->open) {
+  /* With a reset under way there is nothing to ask: the source has it before it
+   * makes another segment. */
+  if (ask->open && ask->taken >= ask->requested) {
     ask->asked = TRUE;
+    ask->asked_after = ask->taken;
     ask->epoch = epoch;
     ask->index = index;
     tell_later (ask);
   }
-  while (ask->open && ask->asked)
+  while (ask->asked)
     g_cond_wait_until (
         &ask->cond, &ask->lock, g_get_monotonic_time () + WAIT_US);
   ask->asked = FALSE;
@@ -133,7 +140,7 @@ dvs_ask_open (DvsAsk *ask)
   g_mutex_lock (&ask->lock);
   settle (ask, NULL);
   ask->open = TRUE;
-  ask->resets = 0;
+  ask->requested = ask->taken = 0;
   g_mutex_unlock (&ask->lock);
 }
 
@@ -147,12 +154,35 @@ dvs_ask_close (DvsAsk *ask)
 }
 
 void
-dvs_ask_void (DvsAsk *ask)
+dvs_ask_reset_requested (DvsAsk *ask)
 {
   g_mutex_lock (&ask->lock);
-  settle (ask, NULL);
-  ask->resets++;
+  ask->requested++;
+  /* The source may have been faster: then it asks for the new epoch already. */
+  if (ask->asked && ask->asked_after < ask->requested)
+    settle (ask, NULL);
   g_mutex_unlock (&ask->lock);
+}
+
+/* In the generation thread, which says of each reset that its epoch begins, and
+ * then asks. */
+static void
+take_message (GstBus *bus, GstMessage *message, DvsAsk *ask)
+{
+  if (!gst_message_has_name (message, GST_DREAMVERSE_MESSAGE_RESET))
+    return;
+  g_mutex_lock (&ask->lock);
+  ask->taken++;
+  g_mutex_unlock (&ask->lock);
+}
+
+void
+dvs_ask_watch (DvsAsk *ask, GstBus *bus)
+{
+  g_atomic_ref_count_inc (&ask->refs);
+  gst_bus_enable_sync_message_emission (bus);
+  g_signal_connect_data (bus, "sync-message::element",
+      G_CALLBACK (take_message), ask, handler_gone, 0);
 }
 
 gboolean

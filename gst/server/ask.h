@@ -3,7 +3,7 @@
  * The question for a prompt, between dreamversesrc, whose generation thread
  * asks and waits, and the worker's main loop, where the answer comes from.
  *
- * Threads: the main thread, except for the signal's handler.
+ * Threads: the main thread, except for the signals' handlers.
  */
 #ifndef DVS_ASK_H
 #define DVS_ASK_H
@@ -12,7 +12,8 @@
 
 typedef struct DvsAsk DvsAsk;
 
-/* In the main thread: @resets counts dvs_ask_void() since dvs_ask_open(). */
+/* In the main thread: @resets counts those that had been taken when it was
+ * asked, since dvs_ask_open(). */
 typedef void (*DvsAskFunc) (
     gpointer user, guint epoch, guint index, guint resets);
 
@@ -25,8 +26,12 @@ void dvs_ask_free (DvsAsk *ask);
 void dvs_ask_open (DvsAsk *ask);
 /* Whoever waits goes on without an answer, and so does everybody who comes. */
 void dvs_ask_close (DvsAsk *ask);
-/* The question that waits is void, a reset is under way. */
-void dvs_ask_void (DvsAsk *ask);
+/* The source has just been told to reset: a question from before is void, also
+ * one that is still to come. */
+void dvs_ask_reset_requested (DvsAsk *ask);
+/* @bus: where the source says of a reset that its epoch has begun, in the
+ * thread in which it then asks. For as long as that lives. */
+void dvs_ask_watch (DvsAsk *ask, GstBus *bus);
 /* Whether this is what is asked. */
 gboolean dvs_ask_is (DvsAsk *ask, guint epoch, guint index);
 /* Answers; NULL: whoever asked goes on without a prompt. */

@@ -398,6 +398,7 @@ dvs_pipeline_start (DvsPipeline *pipeline, guint segments,
   }
   bus = gst_element_get_bus (top);
   gst_bus_add_watch (bus, take_message, pipeline);
+  dvs_ask_watch (pipeline->ask, bus);
   gst_object_unref (bus);
   pipeline->top = top;
   pipeline->complete = FALSE;
@@ -446,5 +447,5 @@ dvs_pipeline_reset (DvsPipeline *pipeline)
   if (!pipeline->top || pipeline->undertaker)
     return;
   g_signal_emit_by_name (pipeline->source, "reset");
-  dvs_ask_void (pipeline->ask);
+  dvs_ask_reset_requested (pipeline->ask);
 }
