@@ -6,7 +6,12 @@
 
 #include "session-walk.h"
 
+/* Each allocation is looked after where there are sanitizers. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WALKS 400
+#else
 #define WALKS 2000
+#endif
 #define STEPS 600
 
 START_TEST (random_walks)
