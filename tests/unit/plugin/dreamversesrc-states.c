@@ -19,6 +19,14 @@ time_stop (GstElement *src, GstState state)
   return g_get_monotonic_time () - begin;
 }
 
+/* ThreadSanitizer of gcc 12 crashes in itself, one time in thirty, when a
+ * detached thread ends just before the test does. */
+#ifdef __SANITIZE_THREAD__
+#define DETACHED_MAY_END FALSE
+#else
+#define DETACHED_MAY_END TRUE
+#endif
+
 static int
 compare_times (gconstpointer a, gconstpointer b)
 {
@@ -584,7 +592,8 @@ dreamversesrc_states_suite (void)
   suite_add_tcase (s, tc);
   tcase_add_test (tc, test_stops_within_100_ms_at_random_moments);
   tcase_add_test (tc, test_a_thread_that_hangs_is_left_behind);
-  tcase_add_test (tc, test_a_thread_left_behind_takes_no_prompt);
+  if (DETACHED_MAY_END)
+    tcase_add_test (tc, test_a_thread_left_behind_takes_no_prompt);
   tcase_add_test (tc, test_states_come_and_go);
   tcase_add_test (tc, test_a_slow_step_holds_up_nobody);
   tcase_add_test (tc, test_eos_event_ends_both_pads_together);
