@@ -70,6 +70,7 @@ class Browser:
         value = self._call('POST', '/session', {'capabilities': {
             'alwaysMatch': {
                 'browserName': 'chrome',
+                'timeouts': {'script': 120000},
                 'goog:chromeOptions': {
                     'binary': CHROMIUM, 'args': args,
                     'prefs': {'download.default_directory': self.downloads,
@@ -79,7 +80,7 @@ class Browser:
         self.cdp('Browser.setDownloadBehavior', behavior='allow',
                  downloadPath=self.downloads)
 
-    def _call(self, method, path, body=None, timeout=60):
+    def _call(self, method, path, body=None, timeout=130):
         link = http.client.HTTPConnection('127.0.0.1', self.port,
                                           timeout=timeout)
         try:
@@ -93,7 +94,7 @@ class Browser:
             raise WebDriverError(f"{value['error']}: {value['message']}")
         return value
 
-    def call(self, method, path, body=None, timeout=60):
+    def call(self, method, path, body=None, timeout=130):
         return self._call(method, f'/session/{self.session}{path}', body,
                           timeout)
 
