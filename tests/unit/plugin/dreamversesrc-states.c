@@ -19,8 +19,9 @@ time_stop (GstElement *src, GstState state)
   return g_get_monotonic_time () - begin;
 }
 
-/* ThreadSanitizer of gcc 12 crashes in itself, one time in thirty, when a
- * detached thread ends just before the test does. */
+/* Under gcc 12's ThreadSanitizer the process crashes in its runtime, one time
+ * in thirty, when a detached thread ends just before the test does; why is not
+ * known. */
 #ifdef __SANITIZE_THREAD__
 #define DETACHED_MAY_END FALSE
 #else
