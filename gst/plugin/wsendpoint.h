@@ -71,6 +71,7 @@ struct WsEndpoint {
   GCond cond;
   gsize handed_over; /* bytes on their way to the relay thread */
   guint waiting;     /* for room in it */
+  guint wait;        /* counts those that began, for all out or all gone */
   gboolean draining, emptying, drained, flushing;
   gboolean
       full; /* a viewer is waited for: the relay thread's, under the lock */

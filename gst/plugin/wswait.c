@@ -87,38 +87,46 @@ ws_endpoint_set_flushing (WsEndpoint *endpoint, gboolean flushing)
 
 /* ---- until all is out ---- */
 
-static void
-endpoint_check_drained (WsEndpoint *endpoint)
+/* That all viewers have gone, or that they have all that was pushed. */
+static gboolean
+endpoint_is_drained (WsEndpoint *endpoint, gboolean emptying)
 {
   gint64 now = g_get_monotonic_time ();
   guint i;
 
-  if (endpoint->emptying && !ws_closing_is_empty (endpoint->closing))
-    return;
+  if (emptying && !ws_closing_is_empty (endpoint->closing))
+    return FALSE;
   for (i = 0; i < endpoint->clients->len; i++) {
     const WsClient *client = g_ptr_array_index (endpoint->clients, i);
-    if (endpoint->emptying ? !client->dead
-                           : !ws_client_drained (client) &&
-                                 (endpoint->limits.recover == WS_RECOVER_WAIT ||
-                                     !ws_client_blocked (client) ||
-                                     now - client->progress < HOPELESS))
-      return;
+    if (emptying ? !client->dead
+                 : !ws_client_drained (client) &&
+                       (endpoint->limits.recover == WS_RECOVER_WAIT ||
+                           !ws_client_blocked (client) ||
+                           now - client->progress < HOPELESS))
+      return FALSE;
   }
-  g_mutex_lock (&endpoint->lock);
-  endpoint->drained = TRUE;
-  g_cond_broadcast (&endpoint->cond);
-  g_mutex_unlock (&endpoint->lock);
+  return TRUE;
 }
 
-/* Looks again every few ms for as long as somebody waits. */
+/* Looks again every few ms for as long as somebody waits. Whoever gave up may
+ * wait again, for something else, while this looks: @wait tells them apart. */
 static gboolean
 endpoint_drain_tick (gpointer user_data)
 {
   WsEndpoint *endpoint = user_data;
-  gboolean again;
+  gboolean again, emptying, drained;
+  guint wait;
 
-  endpoint_check_drained (endpoint);
   g_mutex_lock (&endpoint->lock);
+  emptying = endpoint->emptying;
+  wait = endpoint->wait;
+  g_mutex_unlock (&endpoint->lock);
+  drained = endpoint_is_drained (endpoint, emptying);
+  g_mutex_lock (&endpoint->lock);
+  if (drained && wait == endpoint->wait) {
+    endpoint->drained = TRUE;
+    g_cond_broadcast (&endpoint->cond);
+  }
   again = endpoint->draining && !endpoint->drained;
   g_mutex_unlock (&endpoint->lock);
   if (!again)
@@ -151,6 +159,7 @@ endpoint_wait (WsEndpoint *endpoint, gboolean emptying, gint64 patience)
   endpoint->draining = TRUE;
   endpoint->emptying = emptying;
   endpoint->drained = FALSE;
+  endpoint->wait++;
   g_mutex_unlock (&endpoint->lock);
   g_main_context_invoke_full (endpoint->context, G_PRIORITY_DEFAULT,
       endpoint_drain_start, ws_endpoint_ref (endpoint),
