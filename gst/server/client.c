@@ -286,13 +286,23 @@ write_some (DvsClient *client)
   return TRUE;
 }
 
+/* What waits, also while it cannot be written: that is when it adds up. */
+static void
+client_tell_unsent (DvsClient *client)
+{
+  if (client->events && !client->closing && client->unsent != client->told) {
+    client->told = client->unsent;
+    client->events->unsent (client->user, client->told);
+  }
+}
+
 /* To be called while busy. */
 static void
 client_write (DvsClient *client)
 {
-  if (client->stream == NULL || client->blocked)
+  if (client->stream == NULL)
     return;
-  if (!write_some (client)) {
+  if (!client->blocked && !write_some (client)) {
     client_cut (client, "vanished");
     return;
   }
@@ -300,10 +310,7 @@ client_write (DvsClient *client)
     client_cut (client, "closed");
     return;
   }
-  if (client->events && !client->closing && client->unsent != client->told) {
-    client->told = client->unsent;
-    client->events->unsent (client->user, client->told);
-  }
+  client_tell_unsent (client);
 }
 
 static gboolean
@@ -325,7 +332,7 @@ client_pump (gpointer user)
 static void
 wake (DvsClient *client)
 {
-  if (!client->pump && !client->blocked)
+  if (!client->pump)
     client->pump =
         g_idle_add_full (G_PRIORITY_DEFAULT, client_pump, client, NULL);
 }

@@ -183,6 +183,24 @@ START_TEST (what_is_not_taken_is_counted)
 }
 END_TEST
 
+/* Nor does it stay unknown what is added while the socket is full. */
+START_TEST (what_is_added_while_none_is_taken_is_told)
+{
+  gsize size = 3000000, before;
+  GBytes *bytes = g_bytes_new_take (g_malloc0 (size), size);
+
+  dvs_client_send_media (client, bytes);
+  iterate ();
+  before = unsent;
+  ck_assert_uint_gt (before, 0);
+  dvs_client_send_text (client, g_strdup ("{}"));
+  iterate ();
+  ck_assert_uint_eq (unsent, before + 4);
+  ck_assert_uint_eq (unsent, dvs_room_unsent (room));
+  g_bytes_unref (bytes);
+}
+END_TEST
+
 START_TEST (a_text_that_is_none)
 {
   guint8 data[64];
@@ -291,6 +309,7 @@ main (void)
   tcase_add_checked_fixture (tests, set_up, tear_down);
   tcase_add_test (tests, messages_both_ways);
   tcase_add_test (tests, what_is_not_taken_is_counted);
+  tcase_add_test (tests, what_is_added_while_none_is_taken_is_told);
   tcase_add_test (tests, a_text_that_is_none);
   tcase_add_test (tests, a_message_that_is_too_large);
   tcase_add_test (tests, we_close);
