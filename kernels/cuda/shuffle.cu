@@ -2,11 +2,11 @@
  *
  * Moves between space and channels on a GPU: ops.h, DvShuffle.
  *
- * Where a cell has 2, 4 or 8 places, a thread moves eight channels of all of
- * them, so that both sides are accessed in whole chunks: what is interleaved
- * on the deep side turns round in registers.  Of other cells, as when patches
- * of three channels become pixels, a thread makes eight elements of a row of
- * the output; what is left goes an element a thread.
+ * Where a cell has 2, 4 or 8 places and channels come in whole chunks, a thread
+ * moves eight channels of all of them: what is interleaved on the deep side
+ * turns round in registers.  Of other cells, as when patches of three channels
+ * become pixels, a thread makes eight elements of a row of the output; what is
+ * left goes an element a thread.
  *
  * Threads: see dvcuda.h.
  */
@@ -92,37 +92,52 @@ give (const Shuffle &p, int64_t to, int64_t n, const float v[DV_CHUNK])
   dv_set8 (p.out, to, n, sum);
 }
 
+/* A whole chunk of the output. */
+template <typename T>
+DV_DEVICE void
+give_chunk (const Shuffle &p, int64_t to, const float v[DV_CHUNK])
+{
+  T *out = (T *)p.out.data + to;
+  float sum[DV_CHUNK];
+
+  if (!p.add) {
+    dv_store_wide (out, v);
+    return;
+  }
+  dv_load_wide (out, sum);
+  for (int i = 0; i < DV_CHUNK; i++)
+    sum[i] = v[i] + sum[i];
+  dv_store_wide (out, sum);
+}
+
 /* Eight channels of all places of a cell of the output. */
-template <int PLACES>
+template <typename T, int PLACES>
 DV_KERNEL
 DV_BOUNDS (THREADS) deepen (Shuffle p, int64_t chunks, int64_t count)
 {
   for (int64_t i = dv_thread (); i < count; i += dv_threads ()) {
     int64_t number = i, c = DV_CHUNK * dv_split (&number, chunks);
-    int64_t n = p.x.shape[3] - c, cell[3], from[3];
+    int64_t cell[3], from[3];
     float v[PLACES][DV_CHUNK], turned[DV_CHUNK];
 
-    n = n < DV_CHUNK ? n : DV_CHUNK;
     cell_of (p.out, number, cell);
     DV_UNROLL
     for (int k = 0; k < PLACES; k++) {
       (void)wide_cell (p, cell, k, from);
-      dv_get8 (p.x, at (p.x, from) + c, n, v[k]);
+      dv_load_wide ((const T *)p.x.data + at (p.x, from) + c, v[k]);
     }
     DV_UNROLL
     for (int k = 0; k < PLACES; k++) {
       DV_UNROLL
       for (int j = 0; j < DV_CHUNK; j++)
         turned[j] = v[(DV_CHUNK * k + j) % PLACES][(DV_CHUNK * k + j) / PLACES];
-      if (DV_CHUNK * k < n * PLACES)
-        give (p, at (p.out, cell) + c * PLACES + DV_CHUNK * k,
-            n * PLACES - DV_CHUNK * k, turned);
+      give_chunk<T> (p, at (p.out, cell) + c * PLACES + DV_CHUNK * k, turned);
     }
   }
 }
 
 /* Eight channels of all places of a cell of x. */
-template <int PLACES>
+template <typename T, int PLACES>
 DV_KERNEL
 DV_BOUNDS (THREADS) widen (Shuffle p, int64_t chunks, int64_t count)
 {
@@ -130,15 +145,15 @@ DV_BOUNDS (THREADS) widen (Shuffle p, int64_t chunks, int64_t count)
 
   for (int64_t i = dv_thread (); i < count; i += dv_threads ()) {
     int64_t number = i, c = DV_CHUNK * dv_split (&number, chunks);
-    int64_t n = channels - c, cell[3], to[3];
+    int64_t cell[3], to[3];
     float v[PLACES][DV_CHUNK], turned[DV_CHUNK];
 
-    n = n < DV_CHUNK ? n : DV_CHUNK;
     cell_of (p.x, number, cell);
     DV_UNROLL
     for (int k = 0; k < PLACES; k++) {
-      dv_get8 (p.x, at (p.x, cell) + c * PLACES + DV_CHUNK * k,
-          n * PLACES - DV_CHUNK * k, turned);
+      dv_load_wide (
+          (const T *)p.x.data + at (p.x, cell) + c * PLACES + DV_CHUNK * k,
+          turned);
       DV_UNROLL
       for (int j = 0; j < DV_CHUNK; j++)
         v[(DV_CHUNK * k + j) % PLACES][(DV_CHUNK * k + j) / PLACES] = turned[j];
@@ -147,7 +162,7 @@ DV_BOUNDS (THREADS) widen (Shuffle p, int64_t chunks, int64_t count)
     for (int k = 0; k < PLACES; k++)
       if (wide_cell (p, cell, k, to))
         for (int64_t tile = 0; tile < p.tiles; tile++)
-          give (p, at (p.out, to) + tile * channels + c, n, v[k]);
+          give_chunk<T> (p, at (p.out, to) + tile * channels + c, v[k]);
   }
 }
 
@@ -249,21 +264,52 @@ cells_of (const DvTensor *t)
   return t->shape[0] * t->shape[1] * t->shape[2];
 }
 
-template <int PLACES>
+/* Whether all of @t can be accessed in chunks, its channels @unit at a time. */
+static bool
+in_chunks (const DvTensor *t, int64_t unit)
+{
+  return ((uintptr_t)t->data & 15) == 0 && t->shape[3] % unit == 0 &&
+         t->stride[0] % DV_CHUNK == 0 && t->stride[1] % DV_CHUNK == 0 &&
+         t->stride[2] % DV_CHUNK == 0;
+}
+
+template <typename T, int PLACES>
 static void
 launch (const DvShuffle *p, const Shuffle &how, cudaStream_t queue)
 {
   bool deep = p->kind == DV_SPACE_TO_DEPTH;
-  int64_t channels = p->x->shape[3] / (deep ? 1 : PLACES);
-  int64_t chunks = (channels + DV_CHUNK - 1) / DV_CHUNK;
+  int64_t chunks = p->x->shape[3] / (deep ? 1 : PLACES) / DV_CHUNK;
   int64_t count = cells_of (deep ? p->out : p->x) * chunks;
 
   if (deep)
-    DV_LAUNCH (deepen<PLACES>, dv_blocks (count, THREADS), THREADS, 0, queue,
-        how, chunks, count);
+    DV_LAUNCH ((deepen<T, PLACES>), dv_blocks (count, THREADS), THREADS, 0,
+        queue, how, chunks, count);
   else
-    DV_LAUNCH (widen<PLACES>, dv_blocks (count, THREADS), THREADS, 0, queue,
-        how, chunks, count);
+    DV_LAUNCH ((widen<T, PLACES>), dv_blocks (count, THREADS), THREADS, 0,
+        queue, how, chunks, count);
+}
+
+template <typename T>
+static void
+launch_places (const DvShuffle *p, const Shuffle &how, cudaStream_t queue)
+{
+  if (how.places == 8)
+    launch<T, 8> (p, how, queue);
+  else if (how.places == 4)
+    launch<T, 4> (p, how, queue);
+  else
+    launch<T, 2> (p, how, queue);
+}
+
+static void
+launch_chunks (const DvShuffle *p, const Shuffle &how, cudaStream_t queue)
+{
+  if (p->x->dtype == DV_F32)
+    launch_places<float> (p, how, queue);
+  else if (p->x->dtype == DV_BF16)
+    launch_places<DvBf16> (p, how, queue);
+  else
+    launch_places<DvF16> (p, how, queue);
 }
 
 DvStatus
@@ -288,12 +334,12 @@ dv_cuda_shuffle (
   how.add = p->add;
   how.group = deep && p->group > 0 ? p->group : 1;
   how.tiles = !deep && p->tile > 0 ? p->tile : 1;
-  if (how.group == 1 && how.places == 8)
-    launch<8> (p, how, queue);
-  else if (how.group == 1 && how.places == 4)
-    launch<4> (p, how, queue);
-  else if (how.group == 1 && how.places == 2)
-    launch<2> (p, how, queue);
+  if (how.group == 1 &&
+      (how.places == 8 || how.places == 4 || how.places == 2) &&
+      p->x->dtype == p->out->dtype &&
+      in_chunks (p->x, DV_CHUNK * (deep ? 1 : how.places)) &&
+      in_chunks (p->out, DV_CHUNK * (deep ? how.places : 1)))
+    launch_chunks (p, how, queue);
   else if (!deep && p->out->stride[2] == p->out->shape[3]) {
     int64_t row = p->out->shape[2] * p->out->shape[3];
     int64_t chunks = (row + DV_CHUNK - 1) / DV_CHUNK;

@@ -154,6 +154,32 @@ shuffle (
       dv_dtype_name (in), dv_dtype_name (type));
 }
 
+/* Channels in whole chunks, on both sides. */
+static void
+shuffles_of_chunks (Rig *rig, DvDtype in, DvDtype type)
+{
+  const int64_t wide[4] = {4, 6, 8, 16}, deep[4] = {3, 2, 5, 128};
+  const int factors[3][3] = {{2, 2, 2}, {1, 2, 2}, {2, 1, 1}};
+
+  for (int i = 0; i < 3; i++) {
+    const int *f = factors[i];
+    DvShuffle how = {.kind = DV_SPACE_TO_DEPTH, .factor = {f[0], f[1], f[2]}};
+
+    shuffle (rig, wide, how, in, type);
+    how.add = true;
+    shuffle (rig, wide, how, in, type);
+    how.columns_first = true;
+    shuffle (rig, wide, how, in, type);
+    how.kind = DV_DEPTH_TO_SPACE;
+    how.drop = f[0] - 1;
+    shuffle (rig, deep, how, in, type);
+    how.tile = 3;
+    shuffle (rig, deep, how, in, type);
+    how.add = how.columns_first = false;
+    shuffle (rig, deep, how, in, type);
+  }
+}
+
 static void
 shuffles (Rig *rig, DvDtype in, DvDtype type)
 {
@@ -348,6 +374,7 @@ rig_pointwise (Rig *rig)
       permute (rig, back4, SHAPE (48, 2, 9, 33), in, type);
       permute (rig, order3, SHAPE (7, 5, 70), in, type);
       shuffles (rig, in, type);
+      shuffles_of_chunks (rig, in, type);
     }
     for (int i = 0; i < 3; i++)
       gather (rig, 3 + 40 * i, 1 + 50 * i, tables[i], type);
