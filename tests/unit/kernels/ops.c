@@ -3,10 +3,10 @@
  * Every op on every backend of this build: against ref, and on one thread
  * against three, which must agree in every bit.
  *
- * ops [FAMILY [BACKEND [once]]]: of a backend that is named, everything must
- * run, with `once` only against ref: the device itself sees to it that results
- * are always the same (tests/simt runs every launch twice); or ops --bench
- * [NAME] for the speed of each instead.
+ * ops [FAMILY|all [BACKEND|all [once]]]: of a backend that is named, everything
+ * must run, with `once` only against ref, where something else sees to it that
+ * results are always the same (tests/simt runs every launch twice); or ops
+ * --bench [NAME] for the speed of each instead.
  *
  * Threads: one, beside the devices' own.
  */
@@ -73,9 +73,17 @@ START_TEST (threads_change_nothing)
 }
 END_TEST
 
+/* The @i-th argument; NULL: all, or none was given. */
+static const char *
+choice (int argc, char **argv, int i)
+{
+  return argc > i && strcmp (argv[i], "all") != 0 ? argv[i] : NULL;
+}
+
 int
 main (int argc, char **argv)
 {
+  const char *family = choice (argc, argv, 1);
   const bool once = argc > 3 && strcmp (argv[3], "once") == 0;
   Suite *suite = suite_create ("ops");
   TCase *tests = tcase_create ("ops");
@@ -84,9 +92,9 @@ main (int argc, char **argv)
 
   if (argc > 1 && strcmp (argv[1], "--bench") == 0)
     return bench (argc > 2 ? argv[2] : NULL);
-  only = argc > 2 ? argv[2] : NULL;
+  only = choice (argc, argv, 2);
   for (int i = 0; i < N_VARIANTS * N_FAMILIES; i++) {
-    if (argc > 1 && strcmp (argv[1], families[i % N_FAMILIES].name) != 0)
+    if (family && strcmp (family, families[i % N_FAMILIES].name) != 0)
       continue;
     if (only && strcmp (only, variants[i / N_FAMILIES].backend) != 0)
       continue;
