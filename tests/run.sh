@@ -102,6 +102,7 @@ done
 export GSETTINGS_BACKEND=memory
 python=/usr/bin/python3
 logs=() # what meson wrote, for the sum
+took=() # seconds and what for
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 
@@ -131,7 +132,7 @@ registries ()
 # build DIRECTORY OPTION...: configures once, builds; quiet unless it fails.
 build ()
 {
-  local directory=$1 log=$1/log
+  local directory=$1 log=$1/log started=$SECONDS
   shift
   mkdir -p "$log"
   if [ ! -f "$directory/build.ninja" ]; then
@@ -150,6 +151,7 @@ build ()
     echo "building failed; the whole log is $log/build.log"
   else
     registries "$directory"
+    took+=("$((SECONDS - started)) ${directory#"$top"/}")
     return 0
   fi
   record "build in ${directory#"$top"/}" FAIL
@@ -174,6 +176,7 @@ meson_test ()
     record "suite $name" FAIL
   fi
   echo "   $((SECONDS - started)) s"
+  took+=("$((SECONDS - started)) $name")
 }
 
 # tokenizer: Gemma 3's tokenizer.json, which npm has, into the build directory
@@ -222,21 +225,21 @@ for suite in "${suites[@]}"; do
   case $suite in
     asan)
       build "$top/build-asan" -Db_sanitize=address,undefined -Db_lundef=false \
-        -Dcuda=disabled \
+        -Dcuda=disabled -Doptimization=1 \
         && meson_test "$top/build-asan" asan --timeout-multiplier 5 \
           --suite kernels --suite generator --suite golden --suite plugin \
           --suite server --suite server-sanitized --suite stress
       ;;
     tsan)
       build "$top/build-tsan" -Db_sanitize=thread -Db_lundef=false \
-        -Dcuda=disabled \
+        -Dcuda=disabled -Doptimization=1 \
         && meson_test "$top/build-tsan" tsan --timeout-multiplier 10 \
           --suite kernels --suite generator --suite plugin --suite server \
           --suite stress --suite tsan
       ;;
     fuzz)
       CC=clang build "$top/build-fuzz" -Dfuzzing=enabled -Dtests=disabled \
-        -Dcuda=disabled -Db_lundef=false \
+        -Dcuda=disabled -Dgstreamer=disabled -Db_lundef=false \
         && FUZZ_SECONDS=${FUZZ_SECONDS:-600} meson_test "$top/build-fuzz" fuzz \
           --suite fuzz
       ;;
@@ -256,5 +259,6 @@ for suite in "${suites[@]}"; do
   esac
 done
 
+say "seconds: $(printf '%s, ' "${took[@]}")all $SECONDS"
 touch "$results/own.json"
 $python "$top/tests/sum.py" "$results/own.json" "${logs[@]}"

@@ -28,7 +28,7 @@ case $3 in
     export PKG_CONFIG_LIBDIR=$work/pc PKG_CONFIG_PATH=
     # Nor is there a C++ compiler, which only CUDA kernels need.
     CXX=false quietly meson setup "$work/build" "$root" -Dgstreamer=disabled \
-      -Dcuda=disabled
+      -Dcuda=disabled -Doptimization=1
     quietly ninja -C "$work/build"
     if [ -e "$work/build/gst/plugin/libgstdreamverse.so" ]; then
       echo "a plugin was built without GStreamer"
