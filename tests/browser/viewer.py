@@ -13,9 +13,13 @@ video.addEventListener('waiting', () => {
   if (seen.began !== null && !video.seeking)
     seen.waiting.push(video.currentTime);
 });
-video.addEventListener('playing', () => {
+const begin = () => {
   seen.began ??= { time: video.currentTime, at: performance.now() };
-});
+};
+video.addEventListener('playing', begin);
+// A page may be quicker than whoever watches it.
+if (!video.paused && video.currentTime > 0 && video.readyState > 2)
+  begin();
 setInterval(() => {
   const { playing } = dreamverse.segments;
   if (playing && playing !== seen.last) {
