@@ -98,6 +98,16 @@ class Server:
             env=self.env,
         )
         self.reader = asyncio.create_task(self.read())
+        try:
+            await self.listens()
+        except BaseException:
+            # Whoever is not entered is not left either.
+            self.process.kill()
+            await self.reader
+            raise
+        return self
+
+    async def listens(self):
         line = await asyncio.wait_for(
             self.process.stdout.readline(), PATIENCE
         )
@@ -106,7 +116,6 @@ class Server:
         self.port = int(self.url.rsplit(":", 1)[1])
         if self.wait_ready:
             await self.ready()
-        return self
 
     async def __aexit__(self, kind, error, trace):
         if self.process.returncode is None:

@@ -15,36 +15,9 @@
 #include "ltx2/checkpoint.h"
 #include "ltx2/make-random.h"
 #include "ltx2/text-file.h"
+#include "test-folder.h"
 
 static const char *goldens;
-static char directory[64];
-
-static void
-make_directory (void)
-{
-  strcpy (directory, "/tmp/dv-checkpoint-XXXXXX");
-  ck_assert_ptr_nonnull (mkdtemp (directory));
-}
-
-static void
-remove_directory (void)
-{
-  char command[96];
-
-  snprintf (command, sizeof command, "rm -rf %s", directory);
-  ck_assert_int_eq (system (command), 0);
-}
-
-static const char *
-path_of (const char *name)
-{
-  static char path[4][256];
-  static int turn;
-
-  turn = (turn + 1) % 4;
-  snprintf (path[turn], sizeof path[turn], "%s/%s", directory, name);
-  return path[turn];
-}
 
 static void
 make (const char *name, DvLayout layout)
@@ -56,18 +29,8 @@ make (const char *name, DvLayout layout)
       .shard_bytes = 100000};
   DvError error;
 
-  ck_assert_msg (dv_make_random (&spec, path_of (name), &error) == DV_OK, "%s",
-      error.detail);
-}
-
-static void
-write_text (const char *path, const char *text)
-{
-  FILE *file = fopen (path, "w");
-
-  ck_assert_ptr_nonnull (file);
-  fputs (text, file);
-  fclose (file);
+  ck_assert_msg (dv_make_random (&spec, folder_path (name), &error) == DV_OK,
+      "%s", error.detail);
 }
 
 /* Opening @path must fail and say @why. */
@@ -101,22 +64,23 @@ static void
 contradiction (
     const char *part, const char *key, const char *value, const char *why)
 {
-  char path[256], *text, *changed;
+  char name[64], *text, *changed;
   size_t size;
   DvError error;
   cJSON *json;
 
-  snprintf (path, sizeof path, "%s/a/%s/config.json", directory, part);
+  snprintf (name, sizeof name, "a/%s/config.json", part);
   ck_assert_int_eq (
-      dv_text_file_read (path, 1 << 20, &text, &size, &error), DV_OK);
+      dv_text_file_read (folder_path (name), 1 << 20, &text, &size, &error),
+      DV_OK);
   json = cJSON_Parse (text);
   cJSON_DeleteItemFromObject (json, key);
   if (value)
     cJSON_AddItemToObject (json, key, cJSON_Parse (value));
   changed = cJSON_Print (json);
-  write_text (path, changed);
-  refused (path_of ("a"), DV_ERROR_FORMAT, why);
-  write_text (path, text);
+  folder_write_text (name, changed);
+  refused (folder_path ("a"), DV_ERROR_FORMAT, why);
+  folder_write_text (name, text);
   cJSON_free (changed);
   cJSON_Delete (json);
   free (text);
@@ -239,7 +203,7 @@ START_TEST (a_configuration_that_contradicts_the_tensors)
   contradiction ("latent_upsampler", "dims", "2", "dims");
   contradiction (
       "latent_upsampler", "rational_spatial_scale", "1.5", "spatial_scale");
-  accepted (path_of ("a"));
+  accepted (folder_path ("a"));
 }
 END_TEST
 
@@ -259,9 +223,9 @@ START_TEST (what_is_absent_is_taken_from_the_tensors)
   DvCheckpoint *a, *b;
 
   make ("a", DV_LAYOUT_DIFFUSERS);
-  a = dv_checkpoint_open (path_of ("a"), &error);
-  ck_assert_int_eq (unlink (path_of ("a/latent_upsampler/config.json")), 0);
-  b = dv_checkpoint_open (path_of ("a"), &error);
+  a = dv_checkpoint_open (folder_path ("a"), &error);
+  ck_assert_int_eq (unlink (folder_path ("a/latent_upsampler/config.json")), 0);
+  b = dv_checkpoint_open (folder_path ("a"), &error);
   ck_assert_msg (b != NULL, "%s", error.detail);
   ck_assert_mem_eq (dv_checkpoint_config (a), dv_checkpoint_config (b),
       sizeof (DvLtx2Config));
@@ -273,18 +237,21 @@ END_TEST
 START_TEST (parts_that_are_missing_or_of_another_model)
 {
   make ("a", DV_LAYOUT_DIFFUSERS);
-  write_text (path_of ("a/vae/config.json"), "{\"latent_channels\": }");
-  refused (path_of ("a"), DV_ERROR_FORMAT, "vae/config.json, byte");
-  write_text (path_of ("a/vae/config.json"), "[1]");
-  refused (path_of ("a"), DV_ERROR_FORMAT, "no JSON object");
+  folder_write_text ("a/vae/config.json", "{\"latent_channels\": }");
+  refused (folder_path ("a"), DV_ERROR_FORMAT, "vae/config.json, byte");
+  folder_write_text ("a/vae/config.json", "[1]");
+  refused (folder_path ("a"), DV_ERROR_FORMAT, "no JSON object");
   make ("a", DV_LAYOUT_DIFFUSERS);
-  ck_assert_int_eq (rename (path_of ("a/vocoder"), path_of ("a/voice")), 0);
-  refused (path_of ("a"), DV_ERROR_NOT_FOUND, "has no vocoder");
-  ck_assert_int_eq (rename (path_of ("a/vae"), path_of ("a/vocoder")), 0);
-  refused (path_of ("a"), DV_ERROR_FORMAT, "conv_in.weight is missing");
-  ck_assert_int_eq (rename (path_of ("a/voice"), path_of ("a/vocoder-2")), 0);
-  refused (path_of ("b"), DV_ERROR_NOT_FOUND, "There is no model at");
-  refused (directory, DV_ERROR_NOT_FOUND, "holds no model");
+  ck_assert_int_eq (
+      rename (folder_path ("a/vocoder"), folder_path ("a/voice")), 0);
+  refused (folder_path ("a"), DV_ERROR_NOT_FOUND, "has no vocoder");
+  ck_assert_int_eq (
+      rename (folder_path ("a/vae"), folder_path ("a/vocoder")), 0);
+  refused (folder_path ("a"), DV_ERROR_FORMAT, "conv_in.weight is missing");
+  ck_assert_int_eq (
+      rename (folder_path ("a/voice"), folder_path ("a/vocoder-2")), 0);
+  refused (folder_path ("b"), DV_ERROR_NOT_FOUND, "There is no model at");
+  refused (folder_itself (), DV_ERROR_NOT_FOUND, "holds no model");
   {
     char longest[5000];
 
@@ -298,10 +265,11 @@ END_TEST
 START_TEST (an_index_without_its_shard)
 {
   make ("a", DV_LAYOUT_DIFFUSERS);
-  ck_assert_int_eq (unlink (path_of ("a/transformer/diffusion_pytorch_model-"
-                                     "00002-of-00003.safetensors")),
+  ck_assert_int_eq (
+      unlink (folder_path ("a/transformer/diffusion_pytorch_model-"
+                           "00002-of-00003.safetensors")),
       0);
-  refused (path_of ("a"), DV_ERROR_NOT_FOUND, "00002-of-00003.safetensors");
+  refused (folder_path ("a"), DV_ERROR_NOT_FOUND, "00002-of-00003.safetensors");
 }
 END_TEST
 
@@ -312,8 +280,8 @@ START_TEST (a_single_file_and_what_is_beside_it)
 
   make ("c", DV_LAYOUT_SINGLE);
   /* A LoRA and a broken file beside it are none of its business. */
-  write_text (path_of ("c/broken.safetensors"), "nothing");
-  a = dv_checkpoint_open (path_of ("c/ltx-2-random.safetensors"), &error);
+  folder_write_text ("c/broken.safetensors", "nothing");
+  a = dv_checkpoint_open (folder_path ("c/ltx-2-random.safetensors"), &error);
   ck_assert_msg (a != NULL, "%s", error.detail);
   ck_assert (dv_checkpoint_config (a)->has_upsampler);
   ck_assert (dv_checkpoint_config (a)->has_gemma);
@@ -321,19 +289,19 @@ START_TEST (a_single_file_and_what_is_beside_it)
   ck_assert_ptr_nonnull (dv_checkpoint_find (
       a, DV_PART_GEMMA, "model.layers.5.mlp.up_proj.weight"));
   ck_assert_ptr_null (dv_checkpoint_find (a, DV_PART_DIT, "nothing"));
-  refused (path_of ("c"), DV_ERROR_FORMAT, "broken.safetensors");
-  unlink (path_of ("c/broken.safetensors"));
-  b = dv_checkpoint_open (path_of ("c"), &error);
+  refused (folder_path ("c"), DV_ERROR_FORMAT, "broken.safetensors");
+  unlink (folder_path ("c/broken.safetensors"));
+  b = dv_checkpoint_open (folder_path ("c"), &error);
   ck_assert_msg (b != NULL, "%s", error.detail);
   ck_assert_mem_eq (dv_checkpoint_config (a), dv_checkpoint_config (b),
       sizeof (DvLtx2Config));
   dv_checkpoint_free (a);
   dv_checkpoint_free (b);
-  ck_assert_int_eq (link (path_of ("c/ltx-2-random.safetensors"),
-                        path_of ("c/other.safetensors")),
+  ck_assert_int_eq (link (folder_path ("c/ltx-2-random.safetensors"),
+                        folder_path ("c/other.safetensors")),
       0);
-  refused (path_of ("c"), DV_ERROR_ARGUMENT, "several models");
-  refused (path_of ("c/ltx-2-random-spatial-upscaler-x2.safetensors"),
+  refused (folder_path ("c"), DV_ERROR_ARGUMENT, "several models");
+  refused (folder_path ("c/ltx-2-random-spatial-upscaler-x2.safetensors"),
       DV_ERROR_FORMAT, "no LTX-2 checkpoint");
 }
 END_TEST
@@ -346,8 +314,8 @@ START_TEST (one_part_of_a_model)
 
   make ("a", DV_LAYOUT_DIFFUSERS);
   make ("c", DV_LAYOUT_SINGLE);
-  part =
-      dv_checkpoint_open_part (DV_PART_VOCODER, path_of ("a/vocoder"), &error);
+  part = dv_checkpoint_open_part (
+      DV_PART_VOCODER, folder_path ("a/vocoder"), &error);
   ck_assert_msg (part != NULL, "%s", error.detail);
   ck_assert_int_eq (dv_checkpoint_config (part)->vocoder.main.hidden, 64);
   memset (&zero, 0, sizeof zero);
@@ -355,15 +323,15 @@ START_TEST (one_part_of_a_model)
       &dv_checkpoint_config (part)->dit, &zero.dit, sizeof zero.dit);
   dv_checkpoint_free (part);
   part = dv_checkpoint_open_part (
-      DV_PART_VOCODER, path_of ("c/ltx-2-random.safetensors"), &error);
+      DV_PART_VOCODER, folder_path ("c/ltx-2-random.safetensors"), &error);
   ck_assert_msg (part != NULL, "%s", error.detail);
   dv_checkpoint_free (part);
-  ck_assert_ptr_null (
-      dv_checkpoint_open_part (DV_PART_GEMMA, path_of ("a/vocoder"), &error));
+  ck_assert_ptr_null (dv_checkpoint_open_part (
+      DV_PART_GEMMA, folder_path ("a/vocoder"), &error));
   ck_assert_ptr_nonnull (
       strstr (error.detail, "no tensors of the text_encoder"));
   ck_assert_ptr_null (
-      dv_checkpoint_open_part (DV_PART_GEMMA, path_of ("a"), &error));
+      dv_checkpoint_open_part (DV_PART_GEMMA, folder_path ("a"), &error));
   ck_assert_ptr_nonnull (strstr (error.detail, "no weights"));
 }
 END_TEST
@@ -382,7 +350,7 @@ START_TEST (no_memory_at_any_allocation)
       DvCheckpoint *checkpoint;
 
       fail_alloc_at (n);
-      checkpoint = dv_checkpoint_open (path_of (names[i]), &error);
+      checkpoint = dv_checkpoint_open (folder_path (names[i]), &error);
       if (!fail_alloc_hit ()) {
         ck_assert_msg (checkpoint != NULL, "%s", error.detail);
         dv_checkpoint_free (checkpoint);
@@ -507,7 +475,7 @@ main (int argc, char **argv)
   goldens = getenv ("DREAMVERSE_GOLDENS") ? getenv ("DREAMVERSE_GOLDENS")
             : argc > 1                    ? argv[1]
                                           : NULL;
-  tcase_add_checked_fixture (tcase, make_directory, remove_directory);
+  tcase_add_checked_fixture (tcase, folder_make, folder_remove);
   tcase_add_test (tcase, a_configuration_that_contradicts_the_tensors);
   tcase_add_test (tcase, a_decoder_without_channels_is_refused);
   tcase_add_test (tcase, what_is_absent_is_taken_from_the_tensors);

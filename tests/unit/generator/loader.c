@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fail-alloc.h"
 #include "ltx2/loader.h"
@@ -16,20 +15,9 @@
 #include "ltx2/make-random.h"
 #include "ltx2/safetensors-write.h"
 #include "ltx2/safetensors.h"
+#include "test-folder.h"
 
-static char directory[64];
 static DvDevice *device;
-
-static const char *
-path_of (const char *name)
-{
-  static char path[4][256];
-  static int turn;
-
-  turn = (turn + 1) % 4;
-  snprintf (path[turn], sizeof path[turn], "%s/%s", directory, name);
-  return path[turn];
-}
 
 static void
 set_up (void)
@@ -38,10 +26,9 @@ set_up (void)
   DvRandomSpec spec = {.config = "tiny", .seed = 1};
   DvError error;
 
-  strcpy (directory, "/tmp/dv-loader-XXXXXX");
-  ck_assert_ptr_nonnull (mkdtemp (directory));
-  ck_assert_msg (dv_make_random (&spec, path_of ("m"), &error) == DV_OK, "%s",
-      error.detail);
+  folder_make ();
+  ck_assert_msg (dv_make_random (&spec, folder_path ("m"), &error) == DV_OK,
+      "%s", error.detail);
   device = dv_device_open (&device_spec, &error);
   ck_assert_msg (device != NULL, "%s", error.detail);
 }
@@ -49,22 +36,19 @@ set_up (void)
 static void
 tear_down (void)
 {
-  char command[96];
-
   dv_device_unref (device);
-  snprintf (command, sizeof command, "rm -rf %s", directory);
-  ck_assert_int_eq (system (command), 0);
+  folder_remove ();
 }
 
 static DvCheckpoint *
 open_part (DvPart part)
 {
-  char path[256];
+  char name[64];
   DvError error = {DV_OK};
   DvCheckpoint *checkpoint;
 
-  snprintf (path, sizeof path, "%s/m/%s", directory, dv_part_name (part));
-  checkpoint = dv_checkpoint_open_part (part, path, &error);
+  snprintf (name, sizeof name, "m/%s", dv_part_name (part));
+  checkpoint = dv_checkpoint_open_part (part, folder_path (name), &error);
   ck_assert_msg (checkpoint != NULL, "%s", error.detail);
   return checkpoint;
 }
@@ -227,7 +211,7 @@ upsampler_with (DvDtype dtype, const void *bias, bool shifted)
   static const uint16_t zeros[128 * 32 * 9];
   DvError error = {DV_OK};
   DvSafetensorsWriter *w =
-      dv_safetensors_write (path_of ("u.safetensors"), &error);
+      dv_safetensors_write (folder_path ("u.safetensors"), &error);
   DvCheckpoint *c;
 
   if (shifted)
@@ -249,7 +233,7 @@ upsampler_with (DvDtype dtype, const void *bias, bool shifted)
   ck_assert_msg (
       dv_safetensors_write_end (w, &error) == DV_OK, "%s", error.detail);
   c = dv_checkpoint_open_part (
-      DV_PART_UPSAMPLER, path_of ("u.safetensors"), &error);
+      DV_PART_UPSAMPLER, folder_path ("u.safetensors"), &error);
   ck_assert_msg (c != NULL, "%s", error.detail);
   return c;
 }
@@ -364,7 +348,7 @@ write_lora (const char *file, const char *layer, const char *down,
   float a[RANK * 8], b[32 * RANK];
   char name[160];
   DvError error;
-  DvSafetensorsWriter *w = dv_safetensors_write (path_of (file), &error);
+  DvSafetensorsWriter *w = dv_safetensors_write (folder_path (file), &error);
 
   for (int i = 0; i < RANK * 8; i++)
     a[i] = a_value (i);
@@ -382,7 +366,7 @@ write_lora (const char *file, const char *layer, const char *down,
   if (alpha != 0.0f)
     dv_safetensors_write_data (w, &alpha, sizeof alpha);
   ck_assert_int_eq (dv_safetensors_write_end (w, &error), DV_OK);
-  return path_of (file);
+  return folder_path (file);
 }
 
 static DvWeight
@@ -488,8 +472,10 @@ START_TEST (loras_add_up)
   loras = dv_loras_new (&error);
   write_lora ("l", "patchify_proj", "lora_A.weight", "lora_B.weight", 0);
   write_lora ("k", "patchify_proj", "lora_A.weight", "lora_B.weight", 6);
-  ck_assert_int_eq (dv_loras_add (loras, path_of ("l"), 0.5, &error), DV_OK);
-  ck_assert_int_eq (dv_loras_add (loras, path_of ("k"), -0.25, &error), DV_OK);
+  ck_assert_int_eq (
+      dv_loras_add (loras, folder_path ("l"), 0.5, &error), DV_OK);
+  ck_assert_int_eq (
+      dv_loras_add (loras, folder_path ("k"), -0.25, &error), DV_OK);
   ck_assert_uint_eq (dv_loras_count (loras), 2);
   w = load_proj_in (c, loras, DV_F32);
   is_merged (&w, mapped, 0.5 - 0.25 * 3, 1e-7);
@@ -505,7 +491,8 @@ no_lora (const char *file, const char *why)
   DvError error = {DV_OK};
   DvLoras *loras = dv_loras_new (&error);
 
-  ck_assert_int_ne (dv_loras_add (loras, path_of (file), 1.0, &error), DV_OK);
+  ck_assert_int_ne (
+      dv_loras_add (loras, folder_path (file), 1.0, &error), DV_OK);
   ck_assert_msg (strstr (error.detail, why) != NULL, "%s", error.detail);
   ck_assert_uint_eq (dv_loras_count (loras), 0);
   ck_assert_ptr_null (dv_loras_target (loras, 0, NULL));
@@ -518,7 +505,7 @@ one_tensor (const char *name, int n_dims, const int64_t *shape, float first)
   float data[64] = {first};
   size_t n = 1;
   DvError error;
-  DvSafetensorsWriter *w = dv_safetensors_write (path_of ("l"), &error);
+  DvSafetensorsWriter *w = dv_safetensors_write (folder_path ("l"), &error);
 
   for (int i = 0; i < n_dims; i++)
     n *= (size_t)shape[i];
@@ -551,8 +538,9 @@ START_TEST (what_is_no_lora)
   loras = dv_loras_new (&error);
   write_lora ("l", "other_layer", "lora_A.weight", "lora_B.weight", 0);
   ck_assert_int_eq (
-      dv_loras_add (loras, path_of ("l"), NAN, &error), DV_ERROR_ARGUMENT);
-  ck_assert_int_eq (dv_loras_add (loras, path_of ("l"), 1.0, &error), DV_OK);
+      dv_loras_add (loras, folder_path ("l"), NAN, &error), DV_ERROR_ARGUMENT);
+  ck_assert_int_eq (
+      dv_loras_add (loras, folder_path ("l"), 1.0, &error), DV_OK);
   loader.loras = loras;
   ck_assert_int_eq (dv_loader_begin (&loader, &error), DV_ERROR_FORMAT);
   ck_assert_ptr_nonnull (strstr (error.detail, "changes other_layer.weight"));
@@ -594,7 +582,7 @@ START_TEST (no_memory_at_any_allocation)
 
     fail_alloc_at (n);
     loras = dv_loras_new (&error);
-    status = loras ? dv_loras_add (loras, path_of ("l"), 1.0, &error)
+    status = loras ? dv_loras_add (loras, folder_path ("l"), 1.0, &error)
                    : DV_ERROR_MEMORY;
     if (status == DV_OK)
       status = load_some (c, loras, &linear, &error);

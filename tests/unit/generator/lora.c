@@ -16,6 +16,7 @@
 #include "ltx2/lora.h"
 #include "ltx2/make-random.h"
 #include "ltx2/safetensors-write.h"
+#include "test-folder.h"
 #if APART
 #include "apart.h"
 #endif
@@ -23,19 +24,7 @@
 #define MOST 3 /* LoRAs of a weight */
 
 static const char *backend;
-static char directory[64];
 static DvDevice *device;
-
-static const char *
-path_of (const char *name)
-{
-  static char path[4][128];
-  static int turn;
-
-  turn = (turn + 1) % 4;
-  snprintf (path[turn], sizeof path[turn], "%s/%s", directory, name);
-  return path[turn];
-}
 
 static void
 set_up (void)
@@ -43,8 +32,7 @@ set_up (void)
   DvDeviceSpec spec = {.backend = backend, .threads = 2};
   DvError error;
 
-  strcpy (directory, "/tmp/dv-lora-XXXXXX");
-  ck_assert_ptr_nonnull (mkdtemp (directory));
+  folder_make ();
   device = dv_device_open (&spec, &error);
   ck_assert_msg (device != NULL, "%s", error.detail);
 }
@@ -52,11 +40,8 @@ set_up (void)
 static void
 tear_down (void)
 {
-  char command[96];
-
   dv_device_unref (device);
-  snprintf (command, sizeof command, "rm -rf %s", directory);
-  ck_assert_int_eq (system (command), 0);
+  folder_remove ();
 }
 
 /* ---- numbers ---- */
@@ -130,8 +115,8 @@ add_parts (const Part *parts, int n)
   for (int i = 0; i < n; i++) {
     char name[8] = {(char)('a' + i), 0};
 
-    write_part (path_of (name), &parts[i]);
-    ck_assert_msg (dv_loras_add (loras, path_of (name), parts[i].strength,
+    write_part (folder_path (name), &parts[i]);
+    ck_assert_msg (dv_loras_add (loras, folder_path (name), parts[i].strength,
                        &error) == DV_OK,
         "%s", error.detail);
   }
@@ -257,10 +242,10 @@ open_dit (void)
   DvError error;
   DvCheckpoint *checkpoint;
 
-  ck_assert_msg (dv_make_random (&spec, path_of ("m"), &error) == DV_OK, "%s",
-      error.detail);
-  checkpoint =
-      dv_checkpoint_open_part (DV_PART_DIT, path_of ("m/transformer"), &error);
+  ck_assert_msg (dv_make_random (&spec, folder_path ("m"), &error) == DV_OK,
+      "%s", error.detail);
+  checkpoint = dv_checkpoint_open_part (
+      DV_PART_DIT, folder_path ("m/transformer"), &error);
   ck_assert_msg (checkpoint != NULL, "%s", error.detail);
   return checkpoint;
 }
@@ -384,7 +369,7 @@ START_TEST (a_change_of_another_shape_is_refused_at_once)
   DvError error = {0};
 
   ck_assert_int_eq (dv_loader_begin (&loader, &error), DV_ERROR_FORMAT);
-  ck_assert_ptr_nonnull (strstr (error.detail, path_of ("a")));
+  ck_assert_ptr_nonnull (strstr (error.detail, folder_path ("a")));
   ck_assert_ptr_nonnull (strstr (error.detail, "another model"));
   ck_assert_ptr_nonnull (strstr (
       error.detail, "proj_in.weight is [48, 8], the weight is [32, 8]"));

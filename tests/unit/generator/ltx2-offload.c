@@ -14,6 +14,7 @@
 #include "capture.h"
 #include "ltx2/ltx2-private.h"
 #include "ltx2/make-random.h"
+#include "test-folder.h"
 
 #define FRAMES 17
 #define GIB ((uint64_t)1 << 30)
@@ -44,9 +45,6 @@ static const char config[] =
     "\"latent_upsampler\":{\"in_channels\":8,\"mid_channels\":32,"
     "\"num_blocks_per_stage\":1}}";
 
-static char directory[64];
-static char path[96];
-
 static const DvSegmentSpec segments = {.fps_n = 24,
     .fps_d = 1,
     .rate = 24000,
@@ -57,19 +55,9 @@ static const DvSegmentSpec segments = {.fps_n = 24,
 static void
 set_up (void)
 {
-  strcpy (directory, "/tmp/dv-offload-XXXXXX");
-  ck_assert_ptr_nonnull (mkdtemp (directory));
+  folder_make ();
   apart_limit (UINT64_MAX);
   apart_unlock ();
-}
-
-static void
-tear_down (void)
-{
-  char command[96];
-
-  snprintf (command, sizeof command, "rm -rf %s", directory);
-  ck_assert_int_eq (system (command), 0);
 }
 
 static void
@@ -79,23 +67,15 @@ make_model (const char *what, bool sparse)
       .config = what, .seed = 5, .tokenizer = true, .sparse = sparse};
   DvError error = {0};
 
-  snprintf (path, sizeof path, "%s/model", directory);
-  ck_assert_msg (
-      dv_make_random (&spec, path, &error) == DV_OK, "%s", error.detail);
+  ck_assert_msg (dv_make_random (&spec, folder_path ("model"), &error) == DV_OK,
+      "%s", error.detail);
 }
 
 static void
 make_small (void)
 {
-  char file[96];
-  FILE *out;
-
-  snprintf (file, sizeof file, "%s/config.json", directory);
-  out = fopen (file, "w");
-  ck_assert_ptr_nonnull (out);
-  ck_assert_int_ge (fputs (config, out), 0);
-  ck_assert_int_eq (fclose (out), 0);
-  make_model (file, false);
+  folder_write_text ("config.json", config);
+  make_model (folder_path ("config.json"), false);
 }
 
 /* ---- plans for GPUs ---- */
@@ -103,7 +83,7 @@ make_small (void)
 static DvStatus
 plan_for (uint64_t budget, uint32_t frames, DvPlan *plan, DvError *error)
 {
-  DvModelSpec spec = {.model = path,
+  DvModelSpec spec = {.model = folder_path ("model"),
       .device = "cuda:0",
       .plan_only = true,
       .memory_budget = budget,
@@ -223,7 +203,7 @@ static DvModel *
 open_with (
     const DvLoraSpec *lora, uint64_t budget, bool plan_only, DvError *error)
 {
-  DvModelSpec spec = {.model = path,
+  DvModelSpec spec = {.model = folder_path ("model"),
       .dtype = "f32",
       .device = "cpu",
       .threads = 1,
@@ -401,7 +381,7 @@ refused_at_once (DvModel *model, const DvLoraSpec *lora, DvStatus status)
 START_TEST (loras_come_and_go_on_a_device)
 {
   uint32_t plain[3], with[3], again[3];
-  char file[96], other[96];
+  char file[256], other[256];
   DvLoraSpec lora = {file, 1}, wrong = {other, 1}, half = {file, 0.5f};
   DvError error = {0};
   uint64_t budget;
@@ -410,8 +390,8 @@ START_TEST (loras_come_and_go_on_a_device)
   DvPlan plan;
 
   make_small ();
-  snprintf (file, sizeof file, "%s/lora.safetensors", directory);
-  snprintf (other, sizeof other, "%s/other.safetensors", directory);
+  snprintf (file, sizeof file, "%s", folder_path ("lora.safetensors"));
+  snprintf (other, sizeof other, "%s", folder_path ("other.safetensors"));
   write_lora (file, 32);
   write_lora (other, 48);
 
@@ -470,14 +450,14 @@ END_TEST
 START_TEST (a_plan_has_room_for_merging)
 {
   uint32_t with[3], again[3];
-  char file[96];
+  char file[256];
   DvLoraSpec lora = {file, 1};
   DvError error = {0};
   DvModel *model;
   DvPlan plan;
 
   make_small ();
-  snprintf (file, sizeof file, "%s/lora.safetensors", directory);
+  snprintf (file, sizeof file, "%s", folder_path ("lora.safetensors"));
   write_lora (file, 32);
   model = open_model (0, true, &error);
   ck_assert_msg (model != NULL, "%s", error.detail);
@@ -517,7 +497,7 @@ main (void)
   int failed;
 
   tcase_set_timeout (tests, 300);
-  tcase_add_checked_fixture (tests, set_up, tear_down);
+  tcase_add_checked_fixture (tests, set_up, folder_remove);
   tcase_add_test (tests, the_published_size_is_planned_for_gpus);
   tcase_add_test (tests, what_no_gpu_holds_is_refused_with_numbers);
   tcase_add_test (tests, the_smallest_gpu_encodes_no_prompt_ahead);

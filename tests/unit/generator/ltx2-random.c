@@ -12,12 +12,10 @@
 
 #include "capture.h"
 #include "ltx2/make-random.h"
+#include "test-folder.h"
 
 #define FRAMES 17
 #define MIB ((uint64_t)1 << 20)
-
-static char directory[64];
-static char path[96];
 
 static const DvSegmentSpec segments = {.fps_n = 24,
     .fps_d = 1,
@@ -32,31 +30,20 @@ make_model (const char *config)
   DvRandomSpec spec = {.config = config, .seed = 5, .tokenizer = true};
   DvError error = {0};
 
-  snprintf (path, sizeof path, "%s/%s", directory, config);
-  ck_assert_msg (
-      dv_make_random (&spec, path, &error) == DV_OK, "%s", error.detail);
+  ck_assert_msg (dv_make_random (&spec, folder_path ("model"), &error) == DV_OK,
+      "%s", error.detail);
 }
 
 static void
 set_up (void)
 {
-  strcpy (directory, "/tmp/dv-ltx2-XXXXXX");
-  ck_assert_ptr_nonnull (mkdtemp (directory));
-}
-
-static void
-tear_down (void)
-{
-  char command[96];
-
-  snprintf (command, sizeof command, "rm -rf %s", directory);
-  ck_assert_int_eq (system (command), 0);
+  folder_make ();
 }
 
 static DvModel *
 open_model (uint64_t budget)
 {
-  DvModelSpec spec = {.model = path,
+  DvModelSpec spec = {.model = folder_path ("model"),
       .width = 64,
       .height = 64,
       .frames = FRAMES,
@@ -200,12 +187,12 @@ END_TEST
 START_TEST (a_model_without_a_tokenizer)
 {
   DvRandomSpec spec = {.config = "tiny", .seed = 5};
-  DvModelSpec open = {.model = path, .width = 64, .height = 64, .frames = 9};
+  DvModelSpec open = {
+      .model = folder_path ("model"), .width = 64, .height = 64, .frames = 9};
   DvError error = {0};
   DvModel *model;
 
-  snprintf (path, sizeof path, "%s/%s", directory, "mute");
-  ck_assert_int_eq (dv_make_random (&spec, path, NULL), DV_OK);
+  ck_assert_int_eq (dv_make_random (&spec, folder_path ("model"), NULL), DV_OK);
   model = dv_model_open (&open, &error);
   ck_assert_msg (model != NULL, "%s", error.detail);
   dv_model_unref (model);
@@ -224,7 +211,7 @@ at_once (void *user)
 
 START_TEST (opening_stops_when_it_is_told_to)
 {
-  DvModelSpec open = {.model = path,
+  DvModelSpec open = {.model = folder_path ("model"),
       .width = 64,
       .height = 64,
       .frames = 9,
@@ -246,7 +233,7 @@ main (void)
   int failed;
 
   tcase_set_timeout (tcase, 300);
-  tcase_add_checked_fixture (tcase, set_up, tear_down);
+  tcase_add_checked_fixture (tcase, set_up, folder_remove);
   tcase_add_test (tcase, a_stream_survives_a_restart);
   tcase_add_test (tcase, the_first_frame_comes_soon);
   tcase_add_test (tcase, a_larger_segment_than_planned_is_refused);

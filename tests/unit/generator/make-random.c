@@ -14,45 +14,7 @@
 #include "ltx2/checkpoint.h"
 #include "ltx2/make-random.h"
 #include "ltx2/tokenizer.h"
-
-static char directory[64];
-
-static void
-make_directory (void)
-{
-  strcpy (directory, "/tmp/dv-random-XXXXXX");
-  ck_assert_ptr_nonnull (mkdtemp (directory));
-}
-
-static void
-remove_directory (void)
-{
-  char command[96];
-
-  snprintf (command, sizeof command, "rm -rf %s", directory);
-  ck_assert_int_eq (system (command), 0);
-}
-
-static const char *
-path_of (const char *name)
-{
-  static char path[4][192];
-  static int turn;
-
-  turn = (turn + 1) % 4;
-  snprintf (path[turn], sizeof path[turn], "%s/%s", directory, name);
-  return path[turn];
-}
-
-static void
-write_text (const char *name, const char *text)
-{
-  FILE *file = fopen (path_of (name), "w");
-
-  ck_assert_ptr_nonnull (file);
-  fputs (text, file);
-  fclose (file);
-}
+#include "test-folder.h"
 
 static DvCheckpoint *
 make (const char *config, DvLayout layout, uint64_t seed, const char *name)
@@ -65,9 +27,9 @@ make (const char *config, DvLayout layout, uint64_t seed, const char *name)
   DvError error = {DV_OK};
   DvCheckpoint *checkpoint;
 
-  ck_assert_msg (dv_make_random (&spec, path_of (name), &error) == DV_OK, "%s",
-      error.detail);
-  checkpoint = dv_checkpoint_open (path_of (name), &error);
+  ck_assert_msg (dv_make_random (&spec, folder_path (name), &error) == DV_OK,
+      "%s", error.detail);
+  checkpoint = dv_checkpoint_open (folder_path (name), &error);
   ck_assert_msg (checkpoint != NULL, "%s", error.detail);
   return checkpoint;
 }
@@ -111,9 +73,9 @@ layouts_of (const char *config)
 
   same_model (a, b);
   same_model (a, c);
-  ck_assert_int_eq (access (path_of ("a/transformer/"
-                                     "diffusion_pytorch_model.safetensors."
-                                     "index.json"),
+  ck_assert_int_eq (access (folder_path ("a/transformer/"
+                                         "diffusion_pytorch_model.safetensors."
+                                         "index.json"),
                         R_OK),
       0);
   ck_assert_int_eq (dv_make_random_config (config, &wanted, &error), DV_OK);
@@ -262,10 +224,10 @@ START_TEST (the_published_sizes_open_without_being_read)
 
   for (int i = 0; i < 3; i++) {
     spec.layout = (DvLayout)i;
-    ck_assert_msg (dv_make_random (&spec, path_of ("big"), &error) == DV_OK,
+    ck_assert_msg (dv_make_random (&spec, folder_path ("big"), &error) == DV_OK,
         "%s", error.detail);
     getrusage (RUSAGE_SELF, &before);
-    c = dv_checkpoint_open (path_of ("big"), &error);
+    c = dv_checkpoint_open (folder_path ("big"), &error);
     getrusage (RUSAGE_SELF, &after);
     ck_assert_msg (c != NULL, "%s", error.detail);
     ck_assert_int_le (after.ru_majflt - before.ru_majflt, 16);
@@ -276,12 +238,12 @@ START_TEST (the_published_sizes_open_without_being_read)
     weighs (c, DV_PART_VOCODER, 0.11, 0.005);
     weighs (c, DV_PART_UPSAMPLER, 1.0, 0.02);
     dv_checkpoint_free (c);
-    remove_directory ();
-    make_directory ();
+    folder_remove ();
+    folder_make ();
   }
   spec.config = "ltx2.3";
-  ck_assert_int_eq (dv_make_random (&spec, path_of ("big"), &error), DV_OK);
-  c = dv_checkpoint_open (path_of ("big"), &error);
+  ck_assert_int_eq (dv_make_random (&spec, folder_path ("big"), &error), DV_OK);
+  c = dv_checkpoint_open (folder_path ("big"), &error);
   ck_assert_msg (c != NULL, "%s", error.detail);
   weighs (c, DV_PART_CONNECTORS, 2 * (1.16 + 2.01), 0.05);
   weighs (c, DV_PART_DIT, 2 * 18.99, 0.05);
@@ -312,23 +274,25 @@ START_TEST (it_can_be_stopped_and_says_what_is_wrong)
   DvError error;
 
   ck_assert_int_eq (
-      dv_make_random (&spec, path_of ("a"), &error), DV_CANCELLED);
-  ck_assert_int_ne (access (path_of ("a/ltx-2-random.safetensors"), F_OK), 0);
+      dv_make_random (&spec, folder_path ("a"), &error), DV_CANCELLED);
+  ck_assert_int_ne (
+      access (folder_path ("a/ltx-2-random.safetensors"), F_OK), 0);
   spec.progress = NULL;
-  ck_assert_int_ne (dv_make_random (&spec, path_of ("no/a"), &error), DV_OK);
+  ck_assert_int_ne (
+      dv_make_random (&spec, folder_path ("no/a"), &error), DV_OK);
   ck_assert_ptr_nonnull (strstr (error.detail, "cannot be made"));
   spec.config = "enormous";
   ck_assert_int_eq (
-      dv_make_random (&spec, path_of ("a"), &error), DV_ERROR_NOT_FOUND);
+      dv_make_random (&spec, folder_path ("a"), &error), DV_ERROR_NOT_FOUND);
   ck_assert_ptr_nonnull (strstr (error.detail, "enormous"));
-  write_text ("config.json", "{\"transformer\":{\"num_layers\":-1}}");
-  spec.config = path_of ("config.json");
+  folder_write_text ("config.json", "{\"transformer\":{\"num_layers\":-1}}");
+  spec.config = folder_path ("config.json");
   ck_assert_int_eq (
-      dv_make_random (&spec, path_of ("a"), &error), DV_ERROR_FORMAT);
+      dv_make_random (&spec, folder_path ("a"), &error), DV_ERROR_FORMAT);
   ck_assert_ptr_nonnull (strstr (error.detail, "num_layers"));
-  write_text ("config.json", "{\"transformer\":{\"in_channels\":64}}");
+  folder_write_text ("config.json", "{\"transformer\":{\"in_channels\":64}}");
   ck_assert_int_eq (
-      dv_make_random (&spec, path_of ("a"), &error), DV_ERROR_FORMAT);
+      dv_make_random (&spec, folder_path ("a"), &error), DV_ERROR_FORMAT);
   ck_assert_ptr_nonnull (strstr (error.detail, "latent channels"));
 }
 END_TEST
@@ -341,7 +305,7 @@ main (void)
   SRunner *runner;
   int failed;
 
-  tcase_add_checked_fixture (tcase, make_directory, remove_directory);
+  tcase_add_checked_fixture (tcase, folder_make, folder_remove);
   tcase_add_test (tcase, three_layouts_hold_one_model);
   tcase_add_test (tcase, three_layouts_hold_one_model_of_2_3);
   tcase_add_test (tcase, a_seed_is_a_model);

@@ -15,35 +15,7 @@
 #include "fail-alloc.h"
 #include "ltx2/safetensors-write.h"
 #include "ltx2/safetensors.h"
-
-static char directory[64];
-
-static void
-make_directory (void)
-{
-  strcpy (directory, "/tmp/dv-safetensors-XXXXXX");
-  ck_assert_ptr_nonnull (mkdtemp (directory));
-}
-
-static void
-remove_directory (void)
-{
-  char command[96];
-
-  snprintf (command, sizeof command, "rm -rf %s", directory);
-  ck_assert_int_eq (system (command), 0);
-}
-
-static const char *
-path_of (const char *name)
-{
-  static char path[4][192];
-  static int turn;
-
-  turn = (turn + 1) % 4;
-  snprintf (path[turn], sizeof path[turn], "%s/%s", directory, name);
-  return path[turn];
-}
+#include "test-folder.h"
 
 /* A file with this header, its length before it, and so much data. */
 static uint8_t *
@@ -91,7 +63,7 @@ write_file (const char *name, const char *header, size_t data)
 {
   size_t size;
   uint8_t *bytes = file_of (header, data, &size);
-  FILE *file = fopen (path_of (name), "wb");
+  FILE *file = fopen (folder_path (name), "wb");
 
   ck_assert_ptr_nonnull (file);
   ck_assert_uint_eq (fwrite (bytes, 1, size, file), size);
@@ -100,20 +72,10 @@ write_file (const char *name, const char *header, size_t data)
 }
 
 static void
-write_text (const char *name, const char *text)
-{
-  FILE *file = fopen (path_of (name), "wb");
-
-  ck_assert_ptr_nonnull (file);
-  fputs (text, file);
-  fclose (file);
-}
-
-static void
 no_file (const char *name, DvStatus code, const char *why)
 {
   DvError error = {DV_OK};
-  DvSafetensors *file = dv_safetensors_open (path_of (name), &error);
+  DvSafetensors *file = dv_safetensors_open (folder_path (name), &error);
 
   ck_assert_ptr_null (file);
   ck_assert_int_eq (error.code, code);
@@ -128,7 +90,7 @@ START_TEST (what_is_written_is_read)
   static const uint16_t h[] = {0x3f80, 0x4000};
   DvError error;
   DvSafetensorsWriter *writer =
-      dv_safetensors_write (path_of ("a.safetensors"), &error);
+      dv_safetensors_write (folder_path ("a.safetensors"), &error);
   DvSafetensors *file;
   const DvTensor *t;
   const char *name;
@@ -146,7 +108,7 @@ START_TEST (what_is_written_is_read)
   dv_safetensors_write_data (writer, f + 2, sizeof *f);
   ck_assert_int_eq (dv_safetensors_write_end (writer, &error), DV_OK);
 
-  file = dv_safetensors_open (path_of ("a.safetensors"), &error);
+  file = dv_safetensors_open (folder_path ("a.safetensors"), &error);
   ck_assert_msg (file != NULL, "%s", error.detail);
   ck_assert_uint_eq (dv_safetensors_count (file), 4);
   ck_assert_uint_eq (dv_safetensors_bytes (file), 32);
@@ -183,26 +145,26 @@ START_TEST (a_writer_keeps_its_word)
 {
   DvError error;
   DvSafetensorsWriter *writer =
-      dv_safetensors_write (path_of ("a.safetensors"), &error);
+      dv_safetensors_write (folder_path ("a.safetensors"), &error);
 
   dv_safetensors_write_tensor (writer, "z", DV_F32, 1, (int64_t[]){2});
   dv_safetensors_write_data (writer, "1234", 4);
   ck_assert_int_ne (dv_safetensors_write_end (writer, &error), DV_OK);
   ck_assert_ptr_nonnull (strstr (error.detail, "less data"));
-  ck_assert_int_ne (access (path_of ("a.safetensors"), F_OK), 0);
+  ck_assert_int_ne (access (folder_path ("a.safetensors"), F_OK), 0);
 
-  writer = dv_safetensors_write (path_of ("a.safetensors"), &error);
+  writer = dv_safetensors_write (folder_path ("a.safetensors"), &error);
   dv_safetensors_write_tensor (writer, "z", DV_U8, 1, (int64_t[]){2});
   dv_safetensors_write_data (writer, "123", 3);
   ck_assert_int_ne (dv_safetensors_write_end (writer, &error), DV_OK);
   ck_assert_ptr_nonnull (strstr (error.detail, "more data"));
 
-  writer = dv_safetensors_write (path_of ("a.safetensors"), &error);
+  writer = dv_safetensors_write (folder_path ("a.safetensors"), &error);
   dv_safetensors_write_tensor (
       writer, "z", DV_F32, 2, (int64_t[]){INT64_MAX, 4});
   ck_assert_int_ne (dv_safetensors_write_end (writer, &error), DV_OK);
   ck_assert_ptr_nonnull (strstr (error.detail, "z is too large"));
-  ck_assert_ptr_null (dv_safetensors_write (path_of ("no/a"), &error));
+  ck_assert_ptr_null (dv_safetensors_write (folder_path ("no/a"), &error));
   ck_assert_ptr_nonnull (strstr (error.detail, "cannot be written"));
 }
 END_TEST
@@ -359,11 +321,12 @@ END_TEST
 START_TEST (files_that_are_none)
 {
   no_file ("missing.safetensors", DV_ERROR_NOT_FOUND, "cannot be opened");
-  ck_assert_int_eq (mkdir (path_of ("d.safetensors"), 0700), 0);
+  ck_assert_int_eq (mkdir (folder_path ("d.safetensors"), 0700), 0);
   no_file ("d.safetensors", DV_ERROR_FORMAT, "is no file");
-  write_text ("empty.safetensors", "");
+  folder_write_text ("empty.safetensors", "");
   no_file ("empty.safetensors", DV_ERROR_FORMAT, "too few");
-  write_text ("text.safetensors", "version https://git-lfs.github.com/spec/v1");
+  folder_write_text (
+      "text.safetensors", "version https://git-lfs.github.com/spec/v1");
   no_file ("text.safetensors", DV_ERROR_FORMAT, "no safetensors file");
 }
 END_TEST
@@ -386,9 +349,9 @@ START_TEST (an_index_joins_its_shards)
   const char *name;
 
   write_shards ();
-  write_text ("m.safetensors.index.json",
+  folder_write_text ("m.safetensors.index.json",
       INDEX_OF ("\"b\":\"m-1.safetensors\",\"a\":\"m-2.safetensors\""));
-  file = dv_safetensors_open (path_of ("m.safetensors.index.json"), &error);
+  file = dv_safetensors_open (folder_path ("m.safetensors.index.json"), &error);
   ck_assert_msg (file != NULL, "%s", error.detail);
   ck_assert_uint_eq (dv_safetensors_count (file), 2);
   dv_safetensors_nth (file, 0, &name);
@@ -424,14 +387,14 @@ START_TEST (an_index_is_not_believed)
 
   write_shards ();
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    write_text ("m.index.json", cases[i].text);
+    folder_write_text ("m.index.json", cases[i].text);
     no_file ("m.index.json", cases[i].code, cases[i].why);
   }
   write_file ("m-4.safetensors",
       "{\"b\":{" TENSOR "},\"c\":{"
       "\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[12,13]}}",
       13);
-  write_text ("m.index.json",
+  folder_write_text ("m.index.json",
       INDEX_OF ("\"b\":\"m-1.safetensors\",\"c\":\"m-4.safetensors\""));
   no_file ("m.index.json", DV_ERROR_FORMAT, "two tensors named b");
 }
@@ -463,7 +426,7 @@ START_TEST (a_file_of_40_gb_is_mapped_and_not_read)
   fclose (text);
   for (int i = 0; i < 8; i++)
     length[i] = (uint8_t)((uint64_t)n >> (8 * i));
-  fd = open (path_of ("big.safetensors"), O_RDWR | O_CREAT, 0600);
+  fd = open (folder_path ("big.safetensors"), O_RDWR | O_CREAT, 0600);
   ck_assert_int_ge (fd, 0);
   ck_assert_int_eq (ftruncate (fd, (off_t)(8 + n + N * each)), 0);
   ck_assert_int_eq (pwrite (fd, length, 8, 0), 8);
@@ -474,7 +437,7 @@ START_TEST (a_file_of_40_gb_is_mapped_and_not_read)
   free (header);
 
   getrusage (RUSAGE_SELF, &before);
-  file = dv_safetensors_open (path_of ("big.safetensors"), &error);
+  file = dv_safetensors_open (folder_path ("big.safetensors"), &error);
   getrusage (RUSAGE_SELF, &after);
   ck_assert_msg (file != NULL, "%s", error.detail);
   ck_assert_uint_eq (dv_safetensors_bytes (file), N * each);
@@ -499,7 +462,7 @@ START_TEST (no_memory_at_any_allocation)
   static const char *const names[] = {"m.index.json", "m-1.safetensors"};
 
   write_shards ();
-  write_text ("m.index.json",
+  folder_write_text ("m.index.json",
       INDEX_OF ("\"b\":\"m-1.safetensors\",\"a\":\"m-2.safetensors\""));
   for (int i = 0; i < 3; i++) {
     size_t n = 0;
@@ -510,7 +473,7 @@ START_TEST (no_memory_at_any_allocation)
 
       memset (&error, 0, sizeof error);
       fail_alloc_at (n);
-      file = i < 2 ? dv_safetensors_open (path_of (names[i]), &error)
+      file = i < 2 ? dv_safetensors_open (folder_path (names[i]), &error)
                    : dv_safetensors_parse (bytes, size, "x.st", &error);
       if (!fail_alloc_hit ()) {
         ck_assert_ptr_nonnull (file);
@@ -535,7 +498,7 @@ main (void)
   SRunner *runner;
   int failed;
 
-  tcase_add_checked_fixture (tcase, make_directory, remove_directory);
+  tcase_add_checked_fixture (tcase, folder_make, folder_remove);
   tcase_add_test (tcase, what_is_written_is_read);
   tcase_add_test (tcase, a_writer_keeps_its_word);
   tcase_add_test (tcase, a_header_is_not_believed);
