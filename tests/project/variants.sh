@@ -45,7 +45,9 @@ case $3 in
       --image "$work/2.ppm" --output "$work/lake.y4m"
     if [ -f "$work/pc/check.pc" ]; then
       quietly meson test -C "$work/build" --no-rebuild kernels-answers \
-        kernels-ops kernels-refusals segment golden-cpu-f32
+        kernels-refusals segment golden-cpu-f32
+      quietly meson test -C "$work/build" --no-rebuild kernels-ops \
+        --test-args='all all once'
       for program in "$work"/build/tests/unit/*/test-* \
         "$work"/build/tests/golden/golden; do
         if [ -f "$program" ] && ldd "$program" | grep -E 'glib|gst'; then
