@@ -37,7 +37,7 @@ Suites:
   fuzz        each fuzzer for FUZZ_SECONDS (600), and what its corpus reaches
   soak        DREAMVERSE_SOAK_SEGMENTS (10000) segments in a row
   bench       prints ratios; never fails on a figure
-  ci          what CI runs: all but bench, fuzz 30 s each, soak 500'
+  ci          what CI runs: all but bench, fuzz 15 s each, soak 500'
 
 say ()
 {
@@ -57,7 +57,7 @@ for argument; do
       ;;
     ci)
       suites+=("${in_ci[@]}")
-      export FUZZ_SECONDS=${FUZZ_SECONDS:-30}
+      export FUZZ_SECONDS=${FUZZ_SECONDS:-15}
       export DREAMVERSE_SOAK_SEGMENTS=${DREAMVERSE_SOAK_SEGMENTS:-500}
       ;;
     kernels | generator | golden | plugin | server | project | pipelines | e2e \
