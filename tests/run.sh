@@ -235,7 +235,7 @@ for suite in "${suites[@]}"; do
         -Dcuda=disabled -Doptimization=1 \
         && meson_test "$top/build-tsan" tsan --timeout-multiplier 10 \
           --suite kernels --suite generator --suite plugin --suite server \
-          --suite stress --suite tsan
+          --suite stress --suite tsan --no-suite one-thread
       ;;
     fuzz)
       CC=clang build "$top/build-fuzz" -Dfuzzing=enabled -Dtests=disabled \

@@ -20,6 +20,13 @@
 #define FRAMES 17
 #define SAID 4096
 
+/* ThreadSanitizer's minutes are for what runs side by side. */
+#ifdef __SANITIZE_THREAD__
+#define ALL 0
+#else
+#define ALL 1
+#endif
+
 static const int32_t ids[] = {2, 17, 5, 33, 20};
 static const DvTestInput text = {.ids = ids, .n_ids = 5, .text_len = 32};
 
@@ -645,20 +652,22 @@ main (void)
 
   if (stat (MODEL, &info) != 0)
     return 77;
-  tcase_add_test (tests, the_same_seed_gives_the_same_segments);
   tcase_add_test (tests, threads_change_nothing);
-  tcase_add_test (tests, another_seed_is_another_segment);
-  tcase_add_test (tests, a_restored_session_goes_on_as_if_never_stopped);
-  tcase_add_test (tests, what_is_no_state_is_refused);
   tcase_add_test (tests, a_step_stops_wherever_it_is_asked_to);
-  tcase_add_test (tests, a_receiver_may_refuse);
-  tcase_add_test (tests, requests_that_no_model_could_serve);
-  tcase_add_test (tests, the_plan_is_said_and_enforced);
-  tcase_add_test (tests, names_that_are_not_known);
-  tcase_add_test (tests, a_lora_that_does_not_fit_changes_nothing);
-  tcase_add_test (tests, opening_without_memory);
-  tcase_add_test (tests, a_step_without_memory);
-  tcase_add_test (tests, nothing_grows_from_segment_to_segment);
+  if (ALL) {
+    tcase_add_test (tests, the_same_seed_gives_the_same_segments);
+    tcase_add_test (tests, another_seed_is_another_segment);
+    tcase_add_test (tests, a_restored_session_goes_on_as_if_never_stopped);
+    tcase_add_test (tests, what_is_no_state_is_refused);
+    tcase_add_test (tests, a_receiver_may_refuse);
+    tcase_add_test (tests, requests_that_no_model_could_serve);
+    tcase_add_test (tests, the_plan_is_said_and_enforced);
+    tcase_add_test (tests, names_that_are_not_known);
+    tcase_add_test (tests, a_lora_that_does_not_fit_changes_nothing);
+    tcase_add_test (tests, opening_without_memory);
+    tcase_add_test (tests, a_step_without_memory);
+    tcase_add_test (tests, nothing_grows_from_segment_to_segment);
+  }
   tcase_set_timeout (tests, 300);
   suite_add_tcase (suite, tests);
   srunner_run_all (runner, CK_ENV);
