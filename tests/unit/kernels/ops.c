@@ -3,10 +3,11 @@
  * Every op on every backend of this build: against ref, and on one thread
  * against three, which must agree in every bit.
  *
- * ops [FAMILY|all [BACKEND|all [once]]]: of a backend that is named, everything
- * must run, with `once` only against ref, where something else sees to it that
- * results are always the same (tests/simt runs every launch twice); or ops
- * --bench [NAME] for the speed of each instead.
+ * ops [FAMILY|all [BACKEND|all [once|threads]]]: of a backend that is named,
+ * everything must run, with `once` only against ref, where something else sees
+ * to it that results are always the same (tests/simt runs every launch twice),
+ * with `threads` only on one thread against three, with all instructions that
+ * there are; or ops --bench [NAME] for the speed of each instead.
  *
  * Threads: one, beside the devices' own.
  */
@@ -85,6 +86,7 @@ main (int argc, char **argv)
 {
   const char *family = choice (argc, argv, 1);
   const bool once = argc > 3 && strcmp (argv[3], "once") == 0;
+  const bool threads = argc > 3 && strcmp (argv[3], "threads") == 0;
   Suite *suite = suite_create ("ops");
   TCase *tests = tcase_create ("ops");
   SRunner *runner;
@@ -98,7 +100,10 @@ main (int argc, char **argv)
       continue;
     if (only && strcmp (only, variants[i / N_FAMILIES].backend) != 0)
       continue;
-    tcase_add_loop_test (tests, equals_ref, i, i + 1);
+    if (threads && variants[i / N_FAMILIES].limit)
+      continue;
+    if (!threads)
+      tcase_add_loop_test (tests, equals_ref, i, i + 1);
     if (i >= N_FAMILIES && !once) /* ref has one thread */
       tcase_add_loop_test (tests, threads_change_nothing, i, i + 1);
   }
