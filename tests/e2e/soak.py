@@ -67,11 +67,13 @@ async def many_short_segments():
     early = [s for n, s in samples if SEGMENTS / 5 <= n < SEGMENTS * 2 / 5]
     late = [s for n, s in samples if n >= SEGMENTS * 4 / 5]
     check(early and late, "too few samples were taken")
-    for what in ("memory", "files", "threads"):
+    # A pool's thread comes and goes; one lost with every segment, or every
+    # hundredth, would be many.
+    slack = {"memory": 4 * MiB, "files": 0, "threads": 2}
+    for what, allowed in slack.items():
         before = max(s[what] for s in early)
         after = max(s[what] for s in late)
         print(f"{what}: {before} after a fifth, {after} at the end")
-        allowed = 4 * MiB if what == "memory" else 0
         check(after <= before + allowed, f"{what} grew from {before} to {after}")
     seconds = time.monotonic() - started
     print(f"{SEGMENTS} segments in {seconds:.0f} s")
