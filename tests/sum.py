@@ -17,7 +17,6 @@ def last_words(test):
     return [line for line in said if line.strip()][-LAST_LINES:]
 
 
-
 passed = 0
 failed = []
 skipped = []

@@ -34,12 +34,6 @@ make_model (const char *config)
       "%s", error.detail);
 }
 
-static void
-set_up (void)
-{
-  folder_make ();
-}
-
 static DvModel *
 open_model (uint64_t budget)
 {
@@ -233,7 +227,7 @@ main (void)
   int failed;
 
   tcase_set_timeout (tcase, 300);
-  tcase_add_checked_fixture (tcase, set_up, folder_remove);
+  tcase_add_checked_fixture (tcase, folder_make, folder_remove);
   tcase_add_test (tcase, a_stream_survives_a_restart);
   tcase_add_test (tcase, the_first_frame_comes_soon);
   tcase_add_test (tcase, a_larger_segment_than_planned_is_refused);
